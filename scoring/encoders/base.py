@@ -1,0 +1,40 @@
+"""What an image-text encoder is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL.Image import Image
+
+
+class ImageTextEncoder(Protocol):
+    """Maps images and texts into one space where cosine means alignment.
+
+    Constructing one is cheap; weights are loaded on the first encoding. No logit scale is ever
+    assumed: callers get unit vectors and take inner products.
+    """
+
+    name: str
+    """The spec that makes it again, e.g. ``"embedded"``."""
+
+    key: str
+    """Identity of weights, preprocessing and arithmetic (hash); known without loading."""
+
+    dim: int
+    """Length of the vectors; known without loading."""
+
+    batch_size: int
+    """Images per forward pass that run well on this device."""
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """One RGB image to the model's input, shape (3, H, W); called in decoding threads."""
+
+    def encode_images(self, pixels: torch.Tensor) -> np.ndarray:
+        """(n, 3, H, W) to unit float32 vectors of shape (n, dim)."""
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """n strings to unit float32 vectors of shape (n, dim)."""

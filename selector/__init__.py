@@ -1,0 +1,1 @@
+"""Choosing: clusters, quotas, budgets, picks, near-duplicates. Pure functions of arrays."""
