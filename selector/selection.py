@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 STAGES = ("failed", "floored", "duplicate", "not chosen", "chosen")
 """The funnel, in order; every candidate ends in exactly one stage."""
@@ -19,7 +20,10 @@ SCHEMA = pa.schema(
         ("rank", pa.int64()),  # 1 = picked first; null unless chosen
         ("quality", pa.float64()),  # null where there is none
         ("cluster", pa.int32()),  # null for failed and floored rows
-        ("cluster_rank", pa.int64()),  # 1 = best quality of its cluster; null likewise
+        (
+            "cluster_rank",
+            pa.int64(),
+        ),  # 1 = best of its cluster; null likewise, and for exact copies
         ("reason", pa.string()),  # why chosen or why not, in words
         ("rival", pa.string()),  # duplicates: the id that stands for it; near-misses: the chosen
         ("similarity", pa.float64()),  # neighbour that beat it, and the cosine with it
@@ -72,10 +76,12 @@ class Selection:
     @property
     def ids(self) -> list[str]:
         """Chosen ids, first pick first."""
-        chosen = self.table.filter(pa.compute.equal(self.table["stage"], "chosen"))
+        chosen = self.table.filter(pc.equal(self.table["stage"], "chosen"))
         return chosen.sort_by("rank")["id"].to_pylist()
 
     def funnel(self) -> dict[str, int]:
         """Rows per stage, in the order of :data:`STAGES`."""
-        stages = np.asarray(self.table["stage"].to_pylist(), dtype=object)
-        return {stage: int(np.sum(stages == stage)) for stage in STAGES}
+        counts = {
+            row["values"]: row["counts"] for row in pc.value_counts(self.table["stage"]).to_pylist()
+        }
+        return {stage: counts.get(stage, 0) for stage in STAGES}

@@ -1,0 +1,59 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= .demo
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-data test test-slow lint types bench docs fix lock clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Install pickwell and its pinned dependencies into .venv
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo-data: $(READY) ## Fetch the demo pictures (Debian packages) and build the demo pool
+	$(BIN)/pickwell demo --dir $(DEMO) --data-only
+
+demo: $(READY) ## From raw pairs to 200 chosen, with a report
+	$(BIN)/pickwell demo --dir $(DEMO)
+
+test: $(READY) demo-data lint types ## Lint, types and tests
+	$(BIN)/pytest -q -m "not slow"
+
+test-slow: $(READY) demo-data ## The tests that take minutes
+	$(BIN)/pytest -q -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY) demo-data ## Measure speed and memory; results go to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## Write docs/metrics.md anew from the metrics' declarations
+	$(BIN)/python -m scoring.metrics_doc > docs/metrics.md
+
+fix: $(READY) ## Mend lint and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Pin the dependencies anew, with hashes and without host names
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header \
+	  --extra embedded --extra dev --extra train -o requirements.lock pyproject.toml
+
+clean: ## Remove what the demo made, not what was downloaded
+	rm -rf $(DEMO)/run $(DEMO)/selection $(DEMO)/pool

@@ -1,0 +1,133 @@
+"""From what a record says about an image to a reference that is safe to follow."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from data_cards.errors import BadRowError
+from data_cards.sample import ImageRef
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:(//|\\\\)")
+_CACHED_FOLDERS = 10_000
+
+
+class ImageResolver:
+    """Resolves image names against one folder, and lets none out of it.
+
+    Folders are resolved once and remembered, so that a name costs one system call (is the file
+    itself a symbolic link?) rather than one for each part of its path.
+
+    Args:
+        root: The folder that all images must lie in; ``None``: paths cannot be followed.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = None if root is None else os.path.realpath(root)
+        self._inside = "" if self._root is None else self._root.rstrip(os.sep) + os.sep
+        self._folders: dict[str, str | None] = {}
+
+    def reference(self, value: Any) -> ImageRef:
+        """Make a reference of one image value.
+
+        Args:
+            value: A path, a ``data:`` URI, encoded bytes, or a mapping with ``bytes`` and
+                ``path`` (Parquet, ``datasets``) or ``url`` (OpenAI).
+
+        Returns:
+            A reference with exactly one of ``path``, ``data`` and ``error``.
+
+        Raises:
+            BadRowError: ``value`` is of no kind that speaks of an image.
+        """
+        if isinstance(value, str):
+            return self._from_text(value)
+        if isinstance(value, bytes):
+            return ImageRef("", data=value)
+        if isinstance(value, Mapping):
+            name, data = value.get("path"), value.get("bytes")
+            if isinstance(data, bytes):
+                return ImageRef(name if isinstance(name, str) else "", data=data)
+            for key in ("path", "url", "image_url", "image", "file_name"):
+                if isinstance(value.get(key), str | Mapping):
+                    return self.reference(value[key])
+        raise BadRowError(f"an image is {kind_of(value)}, not a path or bytes")
+
+    def _from_text(self, name: str) -> ImageRef:
+        if name[:5].lower() == "data:":
+            return _data_uri(name)
+        if _URL.match(name):
+            return ImageRef(name, error=f"image is a URL; not fetched: {name[:120]}")
+        if not name or "\0" in name:
+            return ImageRef(name, error="image name is empty or holds a null character")
+        if self._root is None:
+            return ImageRef(name, error=f"image folder not known (give images=): {name[:120]}")
+        folder, base = os.path.split(os.path.join(self._root, name))  # noqa: PTH118 (hot path)
+        try:
+            name.encode()
+            path = self._follow(folder, base)
+        except (OSError, ValueError):
+            return ImageRef(name, error=f"image name cannot be a path: {ascii(name[:120])}")
+        if path is None:
+            return ImageRef(name, error=f"image path leaves the data root: {name[:120]}")
+        return ImageRef(name, path=Path(path))
+
+    def _follow(self, folder: str, base: str) -> str | None:
+        if base in ("", ".", ".."):
+            folder, base = os.path.split(os.path.realpath(os.path.join(folder, base)))  # noqa: PTH118
+        try:
+            real = self._folders[folder]
+        except KeyError:
+            if len(self._folders) >= _CACHED_FOLDERS:
+                self._folders.clear()
+            resolved = os.path.realpath(folder)
+            real = self._folders[folder] = resolved if self._holds(resolved) else None
+        if real is None:
+            return None
+        path = os.path.join(real, base)  # noqa: PTH118
+        if os.path.islink(path):  # noqa: PTH114
+            path = os.path.realpath(path)
+            return path if self._holds(path) else None
+        return path
+
+    def _holds(self, path: str) -> bool:
+        return path == self._root or path.startswith(self._inside)
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value in plain words, with its article, for messages."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return "true or false"
+    for kinds, words in (
+        ((int, float), "a number"),
+        ((str,), "text"),
+        ((bytes,), "bytes"),
+        ((Mapping,), "an object"),
+        ((list, tuple), "a list"),
+    ):
+        if isinstance(value, kinds):
+            return words
+    return f"a {type(value).__name__}"
+
+
+def _data_uri(uri: str) -> ImageRef:
+    head, comma, body = uri.partition(",")
+    name = head[:60] + comma + "..."
+    try:
+        if not comma:
+            raise ValueError("no comma")
+        if head.lower().endswith(";base64"):
+            data = base64.b64decode("".join(body.split()), validate=True)
+        else:
+            data = unquote_to_bytes(body)
+    except (ValueError, binascii.Error):
+        return ImageRef(name, error="image data: URI is not valid base64")
+    return ImageRef(name, data=data)

@@ -1,0 +1,75 @@
+"""The ``pickwell`` command.
+
+Exit codes: 0 done; 1 finished, but ``--strict`` found bad rows; 2 bad input or configuration (also
+a full disk); 130 interrupted, and the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib import import_module
+
+import typer
+
+from data_cards.errors import BadInputError
+
+VERBS = ("demo", "score", "select", "explain", "report", "metrics", "formats")
+
+app = typer.Typer(
+    name="pickwell",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Pick the few hundred vision-language pairs that are worth fine-tuning on, and say why.",
+    epilog="Exit codes: 0 done; 1 finished, and --strict found bad rows; 2 bad input or"
+    " configuration; 130 interrupted (the same command goes on where it stopped).",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pickwell import __version__
+
+        typer.echo(f"pickwell {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _front(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Pick the few hundred vision-language pairs that are worth fine-tuning on, and say why."""
+
+
+for _verb in VERBS:
+    app.command(_verb)(getattr(import_module(f"pickwell.commands.{_verb}"), _verb))
+
+
+def main() -> None:
+    """Run the command line; turn every expected failure into a message and its exit code."""
+    from pickwell.console import problem
+
+    try:
+        app()
+    except BadInputError as error:
+        problem(error.message, error.remedy)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        problem("Interrupted.", "Type the same command again: it goes on where it stopped.")
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        problem(
+            f"The disk is full ({error.filename or 'while writing'}).",
+            "Free some space, or choose another disk with --out and --cache; then type the same "
+            "command again: it goes on where it stopped.",
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

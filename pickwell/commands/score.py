@@ -1,0 +1,61 @@
+"""``pickwell score``: every pair of a data set gets its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pickwell.commands.options import ConfigFile, Strict, overrides, parse_columns
+
+
+def score(
+    data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name."),
+    out: Path = typer.Option(..., "--out", "-o", help="Run folder to write."),
+    models: str = typer.Option(None, help="embedded (default), none, or open_clip:ARCH/TAG."),
+    metrics: str = typer.Option(None, help="Comma-separated names; default: all that apply."),
+    format: str = typer.Option(None, help="State the format (see `pickwell formats`)."),
+    images: Path = typer.Option(None, help="Folder that relative image paths start from."),
+    card: str = typer.Option(None, help="Read columns as this data card says."),
+    columns: str = typer.Option(None, help="Own mapping, e.g. image=file,response=caption."),
+    split: str = typer.Option(None, help="Split of a Hugging Face data set."),
+    instruction: str = typer.Option(None, help="Instruction for data that has none."),
+    imports: list[Path] = typer.Option(
+        None, "--import", help="Parquet or CSV with a column id: join its numbers."
+    ),
+    limit: int = typer.Option(None, min=1, help="Score only the first rows."),
+    cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
+    workers: int = typer.Option(None, help="Decoding threads; 0: one per core."),
+    seed: int = typer.Option(None, help="Seed of whatever draws."),
+    config: ConfigFile = None,
+    strict: Strict = False,
+) -> None:
+    """Score every pair of DATA into a run folder; type it again to go on after an interruption."""
+    from pickwell.config import load_config
+    from pickwell.console import progress
+    from pickwell.scoring_job import score as run_score
+    from pickwell.summary import print_run, print_source
+
+    given = overrides(
+        models=models,
+        metrics=[m.strip() for m in metrics.split(",") if m.strip()] if metrics else None,
+        format=format,
+        images=images,
+        card=card,
+        columns=parse_columns(columns),
+        split=split,
+        instruction=instruction,
+        imports=imports or None,
+        limit=limit,
+        cache=cache,
+        workers=workers,
+        seed=seed,
+    )
+    settings = load_config(config).score
+    with progress() as update:
+        run = run_score(
+            data, out, config=settings, on_progress=update, on_source=print_source, **given
+        )
+    print_run(run)
+    if strict and run.manifest["status"].get("bad", 0):
+        raise typer.Exit(1)

@@ -1,0 +1,52 @@
+"""``pickwell select``: the budget's worth of good and diverse pairs, with a reason for every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pickwell.commands.options import ConfigFile, overrides
+
+
+def select(
+    run: Path = typer.Argument(..., help="Run folder that `pickwell score` wrote."),
+    out: Path = typer.Option(..., "--out", "-o", help="Selection folder to write."),
+    budget: int = typer.Option(None, "--budget", "-b", min=1, help="How many (default 200)."),
+    by: str = typer.Option(None, help="Rank by this column instead of the consensus."),
+    method: str = typer.Option(None, help="clusters (default), top, random or release."),
+    clusters: int = typer.Option(None, min=1, help="Number of clusters; default by budget."),
+    clustering: str = typer.Option(None, help="kmeans (default) or spectral."),
+    space: str = typer.Option(None, help="Cluster by image, text or both (default)."),
+    floor: list[str] = typer.Option(
+        None, "--floor", help="Throw out rows beyond it, e.g. 'repetition<=0.5'; repeatable."
+    ),
+    default_floors: bool = typer.Option(None, help="The built-in floors (on)."),
+    near_duplicate: float = typer.Option(None, help="Cosine from which two are duplicates."),
+    copy_images: bool = typer.Option(None, "--copy-images", help="Copy the chosen images too."),
+    seed: int = typer.Option(None, help="Seed of clusters and ties."),
+    config: ConfigFile = None,
+) -> None:
+    """Choose from a scored RUN; runs no model, so try budgets as often as you like."""
+    from pickwell.config import load_config
+    from pickwell.console import progress
+    from pickwell.selection_job import select as run_select
+    from pickwell.summary import print_selection
+
+    given = overrides(
+        budget=budget,
+        by=by,
+        method=method,
+        clusters=clusters,
+        clustering=clustering,
+        space=space,
+        floors=floor or None,
+        default_floors=default_floors,
+        near_duplicate=near_duplicate,
+        copy_images=copy_images,
+        seed=seed,
+    )
+    settings = load_config(config).select
+    with progress() as update:
+        selection = run_select(run, out, config=settings, on_progress=update, **given)
+    print_selection(selection, out)

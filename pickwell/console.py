@@ -1,0 +1,63 @@
+"""What the person at the terminal sees: messages and progress on stderr, quiet in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+out = Console(highlight=False)
+"""Results: stdout."""
+
+err = Console(stderr=True, highlight=False)
+"""Everything else: stderr."""
+
+
+def problem(message: str, remedy: str = "") -> None:
+    """Print what went wrong and what to do about it; text from data is never taken as markup."""
+    err.print("Error:", style="bold red", end=" ")
+    err.print(message, markup=False, soft_wrap=True)
+    if remedy:
+        err.print(remedy, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A display with rate and time left, as a callback ``(stage, done, total)``.
+
+    Shown only where stderr is a terminal.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.1f}/s" if speed else "", style="progress.data.speed")
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    ) as display:
+        tasks: dict[str, object] = {}
+
+        def update(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = display.add_task(stage, total=total)
+            display.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield update

@@ -1,0 +1,240 @@
+"""Gather what the report draws from a run and its selection."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickwell.config import SelectConfig
+from pickwell.report.build import write_report
+from pickwell.report.data import Comparison, MetricNote, Quota, ReportData, ReportRows
+from pickwell.selection_files import versions
+
+if TYPE_CHECKING:
+    from pickwell.selection_job import Judged
+    from scoring.run import Run
+    from selector.baseline import BesideRandom
+    from selector.selection import Selection
+
+ROWS_ON_PAGE = 10_000
+STAGES = {
+    "failed": "could not be read or has no response",
+    "floored": "below a floor: clearly broken",
+    "duplicate": "same or nearly the same as a better one",
+    "not chosen": "good enough, but others of its cluster were better",
+    "chosen": "the selection",
+}
+LIMITS = (
+    "Quality here is a consensus of cheap metrics: a stated rule, not a law. Whether training on "
+    "the chosen beats training on random picks has to be measured by training.",
+    "Metrics that a comparison shows as no better than random did not guide this choice.",
+)
+
+
+def select_command(run: Path, out: Path, settings: SelectConfig) -> str:
+    """The command line that makes the selection again."""
+    words = ["pickwell", "select", str(run), "--out", str(out), "--budget", str(settings.budget)]
+    defaults = SelectConfig()
+    for name in ("by", "method", "clusters", "clustering", "space", "near_duplicate", "seed"):
+        value = getattr(settings, name)
+        if value != getattr(defaults, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for floor in settings.floors:
+        words += ["--floor", floor]
+    if not settings.default_floors:
+        words.append("--no-default-floors")
+    if settings.copy_images:
+        words.append("--copy-images")
+    return shlex.join(words)
+
+
+def make_report(
+    path: Path,
+    run: Run,
+    selection: Selection,
+    judged: Judged,
+    comparison: Sequence[BesideRandom],
+    settings: SelectConfig,
+    folder: Path,
+    truth: Any = None,
+) -> Path:
+    """Write the report of a selection to ``path``."""
+    manifest = run.manifest
+    parameters = selection.parameters
+    funnel = selection.funnel()
+    source = manifest["input"]
+    name = Path(source["path"]).stem if source["card"] is None else source["card"]
+    rows, left_out = _rows(run, selection)
+    facts = [
+        ("Input", str(source["path"])),
+        ("Format", f"{source['format']}: {source['how']}"),
+        ("Models", _models(manifest)),
+        ("Quality", f"{parameters['quality']} of {', '.join(parameters['quality_columns'])}"),
+        ("Method", f"{settings.method}, budget {settings.budget:,}, seed {settings.seed}"),
+        ("Clusters", _clusters(parameters)),
+        ("Scoring", f"{manifest['rows']:,} rows in {manifest['seconds']:,.0f} s"),
+    ]
+    if left_out:
+        facts.append(("Rows on this page", f"{len(rows):,}; {left_out:,} more in the table"))
+    data = ReportData(
+        title=name,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=select_command(run.folder, folder, settings),
+        versions=versions(),
+        facts=facts,
+        funnel=[
+            ("read", sum(funnel.values()), "rows of the input"),
+            *((stage, count, STAGES[stage]) for stage, count in funnel.items()),
+        ],
+        rows=rows,
+        metrics=_metric_notes(run),
+        baseline=_comparisons(run, comparison),
+        truth=truth(selection) if truth is not None else None,
+        floors=judged.floors,
+        quotas=_quotas(selection),
+        limits=LIMITS,
+    )
+    return write_report(data, path)
+
+
+def _rows(run: Run, selection: Selection) -> tuple[ReportRows, int]:
+    """The selection's rows joined with texts, numbers and pictures; at most ROWS_ON_PAGE."""
+    table = selection.table
+    left_out = max(0, len(table) - ROWS_ON_PAGE)
+    table = table.slice(0, ROWS_ON_PAGE)
+    place = {id_: row for row, id_ in enumerate(run.scores["id"].to_pylist())}
+    take = [place[id_] for id_ in table["id"].to_pylist()]
+    samples = run.samples().take(take)
+    scores = run.scores.take(take)
+    pictures = run.thumbnails()
+    first_keys = [keys[0] if keys else None for keys in samples["image_keys"].to_pylist()]
+    names = [names[0] if names else None for names in samples["image_names"].to_pylist()]
+    notes = zip(scores["error"].to_pylist(), scores["notes"].to_pylist(), strict=True)
+    places = _map(scores)
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return (
+        ReportRows(
+            **columns_of(columns),
+            source=samples["source"].to_pylist(),
+            instruction=samples["instruction"].to_pylist(),
+            response=samples["response"].to_pylist(),
+            note=[error or note for error, note in notes],
+            values={
+                name: scores[name].to_pylist() for name in run.columns() if name not in _MAP_COLUMNS
+            },
+            thumbnail=[pictures.get(key) if key else None for key in first_keys],
+            image=names,
+            x=places and places[0],
+            y=places and places[1],
+        ),
+        left_out,
+    )
+
+
+_MAP_COLUMNS = ("map_x", "map_y")
+_ROW_FIELDS = ("id", "stage", "rank", "quality", "cluster", "reason", "rival", "similarity")
+
+
+def columns_of(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """The columns of a selection's table that the report shows as they are."""
+    return {name: columns[name] for name in _ROW_FIELDS}
+
+
+def _map(scores: Any) -> tuple[list[float | None], list[float | None]] | None:
+    if not set(_MAP_COLUMNS) <= set(scores.column_names):
+        return None
+    x, y = (scores[name].to_pylist() for name in _MAP_COLUMNS)
+    return (x, y) if any(value is not None for value in x) else None
+
+
+def _models(manifest: Mapping[str, Any]) -> str:
+    models = manifest["models"]
+    keys = [f"{k.replace('_', ' ')} {v}" for k, v in models.items() if k != "name" and v]
+    return f"{models['name']} ({', '.join(keys)})" if keys else str(models["name"])
+
+
+def _clusters(parameters: Mapping[str, Any]) -> str:
+    if "clusters" not in parameters:
+        return "none"
+    return f"{parameters['clusters']} by {parameters['algorithm']} on {parameters['space']}"
+
+
+def _metric_notes(run: Run) -> list[MetricNote]:
+    from scoring.metric import registry
+
+    specs = {
+        column.name: metric.spec  # type: ignore[attr-defined]
+        for metric in registry().values()
+        for column in metric.spec.columns  # type: ignore[attr-defined]
+    }
+    notes = []
+    for name, column in run.columns().items():
+        if name in _MAP_COLUMNS:
+            continue
+        note = MetricNote(
+            name=name,
+            description=column.description,
+            direction=column.direction,
+            range=column.range,
+        )
+        if name in specs:
+            note["formula"], note["source"] = specs[name].formula, specs[name].source
+        notes.append(note)
+    return notes
+
+
+def _comparisons(run: Run, rows: Sequence[BesideRandom]) -> list[Comparison]:
+    declared = run.columns()
+    return [
+        Comparison(
+            name=row.name,
+            chosen=row.chosen,
+            random_mean=row.random_mean,
+            random_low=row.random_low,
+            random_high=row.random_high,
+            seeds=row.draws,
+            direction=declared[row.name].direction,
+            note=f"mean; 95 % interval over {row.draws} random draws",
+        )
+        for row in rows
+        if row.name not in _MAP_COLUMNS
+    ]
+
+
+def _quotas(selection: Selection) -> list[Quota]:
+    import pyarrow.compute as pc
+
+    table = selection.table.filter(
+        pc.is_in(selection.table["stage"], value_set=_array(["chosen", "not chosen", "duplicate"]))
+    )
+    sizes: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    exemplar: dict[int, str] = {}
+    for id_, stage, cluster in zip(
+        *(table[name].to_pylist() for name in ("id", "stage", "cluster")), strict=True
+    ):
+        if cluster is None:
+            continue
+        sizes[cluster] = sizes.get(cluster, 0) + 1
+        if stage == "chosen":
+            taken[cluster] = taken.get(cluster, 0) + 1
+            exemplar.setdefault(cluster, id_)
+    return [
+        Quota(
+            cluster=cluster,
+            size=sizes[cluster],
+            places=selection.quotas.get(cluster, 0),
+            taken=taken.get(cluster, 0),
+            label=exemplar.get(cluster),
+        )
+        for cluster in sorted(sizes)
+    ]
+
+
+def _array(values: list[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values)

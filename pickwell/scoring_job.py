@@ -1,0 +1,178 @@
+"""``score``: open the data, make models and metrics, run the engine, join what is imported."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from pickwell.config import ScoreConfig, checked
+
+if TYPE_CHECKING:
+    from data_cards.source import Source
+    from scoring.run import Run
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def default_cache() -> Path:
+    """Where computed results are kept between runs: ``$PICKWELL_CACHE`` or the user's cache."""
+    import platformdirs
+
+    given = os.environ.get("PICKWELL_CACHE")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("pickwell")) / "store"
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a finished run folder.
+
+    Raises:
+        BadInputError: If there is none.
+    """
+    from scoring.run import Run
+
+    return Run.open(Path(folder))
+
+
+def score(
+    data: str | Path,
+    out: str | Path,
+    *,
+    config: ScoreConfig | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+    on_source: Callable[[Source], None] = lambda source: None,
+    **options: Any,
+) -> Run:
+    """Score every sample of ``data`` into the run folder ``out``.
+
+    Args:
+        data: A file, a folder, or ``hf://owner/name``.
+        out: The run folder; what is there is replaced.
+        config: All options at once; ``options`` override single fields of it, e.g.
+            ``models="none"``, ``metrics=["length"]``, ``limit=1000``.
+        on_progress: Called with stage, done and expected rows.
+        on_source: Called when the format is recognised, before the first row.
+
+    Returns:
+        The finished :class:`~scoring.run.Run`.
+
+    Raises:
+        BadInputError: Where data or options cannot be used; the message names file and remedy.
+    """
+    settings = config or ScoreConfig()
+    if options:
+        settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
+    from data_cards.images import ImageLimits
+    from data_cards.source import open_source
+    from scoring.engine import EngineOptions
+    from scoring.engine import score as run_engine
+    from scoring.imported import read_imported
+    from scoring.models import models_from_spec
+    from scoring.pool import add_columns
+
+    source = open_source(
+        data,
+        format=settings.format,
+        images=settings.images,
+        card=settings.card,
+        columns=settings.columns or None,
+        split=settings.split,
+        default_instruction=settings.instruction,
+    )
+    on_source(source)
+    folder = Path(out)
+    _refuse_foreign_folder(folder)
+    models = models_from_spec(settings.models)
+    metrics = _metrics(models, settings.metrics)
+    total = source.count_hint()
+    samples = source.samples()
+    if settings.limit is not None:
+        samples = islice(samples, settings.limit)
+        total = min(total, settings.limit) if total is not None else None
+    run = run_engine(
+        samples,
+        folder,
+        metrics,
+        models,
+        EngineOptions(
+            cache=settings.cache or default_cache(),
+            shard_rows=settings.shard_rows,
+            workers=settings.workers,
+            limits=ImageLimits(max_pixels=settings.max_pixels),
+            thumbnail=settings.thumbnail,
+            seed=settings.seed,
+        ),
+        manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
+        total=total,
+        on_progress=on_progress,
+    )
+    if not run.manifest["rows"]:
+        raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
+    for path in settings.imports:
+        ids = run.samples(["id"])["id"].to_pylist()
+        imported = read_imported(path, ids, set(run.scores.column_names))
+        add_columns(folder, imported.columns, [(path.name, imported.notes)])
+        run = _note_import(run, path, imported)
+    return run
+
+
+def _metrics(models: Any, names: list[str] | None) -> list[Any]:
+    from scoring.engine import make_metrics
+    from scoring.metric import registry
+
+    for name in names or []:
+        if name not in registry():
+            near = difflib.get_close_matches(name, registry(), 1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise BadInputError(
+                f"There is no metric {name!r}.", f"{hint}`pickwell metrics` lists them."
+            )
+    return make_metrics(models, names)
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    """Never write a run over something that is not one."""
+    if folder.is_file():
+        raise BadInputError(f"{folder} is a file.", "Name a folder after --out.")
+    if not folder.is_dir():
+        return
+    own = {"run.json", "samples.parquet", "scores.parquet", "embeddings", "artefacts"}
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if names and not names & own:
+        raise BadInputError(
+            f"{folder} is not empty and holds no run.", "Name a new folder after --out."
+        )
+
+
+def _describe(source: Source) -> dict[str, Any]:
+    return {
+        "path": str(source.path),
+        "format": source.format,
+        "how": source.how,
+        "card": source.card.name if source.card else None,
+        "files": [{"path": str(p), "bytes": p.stat().st_size} for p in source.files()[:1000]],
+    }
+
+
+def _note_import(run: Run, path: Path, imported: Any) -> Run:
+    import json
+
+    from scoring.run import Run
+    from scoring.store import atomic_path
+
+    before = run.manifest.get("imported", {})
+    manifest = run.manifest | {
+        "imported": {
+            "files": [*before.get("files", []), str(path)],
+            "columns": [*before.get("columns", []), *imported.columns],
+            "matched": imported.matched,
+            "unknown_ids": imported.unknown,
+        }
+    }
+    with atomic_path(run.folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
+    return Run.open(run.folder)

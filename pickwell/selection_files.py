@@ -1,0 +1,113 @@
+"""The folder of a selection: table, manifest, records, data card, report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+
+if TYPE_CHECKING:
+    from selector.selection import Selection
+
+FORMAT_VERSION = 1
+PACKAGES = ("pickwell", "torch", "open_clip_torch", "transformers", "scikit-learn", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a selection depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_table(selection: Selection, folder: Path) -> Path:
+    """Write ``selection.parquet``, with quotas and parameters in its metadata."""
+    import pyarrow.parquet as pq
+
+    from scoring.store import atomic_path
+
+    meta = {
+        "pickwell.parameters": json.dumps(dict(selection.parameters), default=str),
+        "pickwell.quotas": json.dumps({str(k): v for k, v in selection.quotas.items()}),
+    }
+    path = folder / "selection.parquet"
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            selection.table.replace_schema_metadata(meta), temporary, compression="zstd"
+        )
+    return path
+
+
+def open_selection(folder: str | Path) -> Selection:
+    """Open a selection folder again.
+
+    Raises:
+        BadInputError: If it holds none.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from selector.selection import Selection
+
+    path = Path(folder) / "selection.parquet"
+    if not path.is_file():
+        raise BadInputError(
+            f"{folder} holds no selection (no selection.parquet).",
+            "Make one with `pickwell select RUN --budget 200 --out SELECTION`.",
+        )
+    try:
+        table = pq.read_table(path)
+        meta = table.schema.metadata or {}
+        parameters = json.loads(meta[b"pickwell.parameters"])
+        quotas = {int(k): v for k, v in json.loads(meta[b"pickwell.quotas"]).items()}
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise BadInputError(
+            f"{path} cannot be read: {error}.", "Select again with `pickwell select`."
+        ) from error
+    return Selection(table, parameters, quotas)
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    inputs: Iterable[Path],
+    outputs: Iterable[Path],
+    content: Mapping[str, Any],
+) -> Path:
+    """Write ``manifest.json``: hashes of inputs and outputs, versions, every parameter."""
+    from scoring.store import atomic_path
+
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        **content,
+        "inputs": [_entry(path, path) for path in inputs],
+        "outputs": [_entry(path, path.relative_to(folder)) for path in outputs],
+    }
+    path = folder / "manifest.json"
+    with atomic_path(path) as temporary:
+        text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str)
+        temporary.write_text(text + "\n", "utf-8")
+    return path
+
+
+def _entry(path: Path, name: Path) -> dict[str, Any]:
+    return {"path": str(name), "bytes": path.stat().st_size, "sha256": sha256(path)}

@@ -1,0 +1,334 @@
+"""``select``: floors, quality, choice, and everything a selection folder holds."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from pickwell.config import ScoreConfig, SelectConfig, checked
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from data_cards.source import Source
+    from scoring.run import Run
+    from selector.baseline import BesideRandom
+    from selector.selection import Candidates, Selection
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The pool as the choice sees it.
+
+    Attributes:
+        quality: (N,) in [0, 1] for the consensus, else the column's own values; NaN: none.
+        refused: N reasons or ``None``.
+        failed: (N,) bool.
+        floors: The floors that were applied, in words.
+        columns: The columns that the quality is made of.
+    """
+
+    quality: np.ndarray
+    refused: np.ndarray
+    failed: np.ndarray
+    floors: list[str]
+    columns: list[str]
+
+
+def select(
+    run: Run | str | Path,
+    out: str | Path,
+    *,
+    config: SelectConfig | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+    truth: Any = None,
+    **options: Any,
+) -> Selection:
+    """Choose from a scored run and write the selection folder ``out``.
+
+    Runs no model: floors, quality and choice are functions of the run's columns.
+
+    Args:
+        run: A run, or its folder.
+        out: The selection folder; what is there is replaced.
+        config: All options at once; ``options`` override single fields, e.g. ``budget=100``.
+        on_progress: Called with stage, done and expected count.
+        truth: Demo only: id to known defect, shown in the report, never used to choose.
+
+    Returns:
+        The :class:`~selector.selection.Selection`, as written to ``selection.parquet``.
+
+    Raises:
+        BadInputError: Where run or options cannot be used.
+    """
+    from scoring.run import Run
+    from selector.pick import select as choose
+
+    settings = config or SelectConfig()
+    if options:
+        settings = checked(SelectConfig, {**settings.model_dump(), **options}, "options of select")
+    opened = run if isinstance(run, Run) else Run.open(Path(run))
+    folder = Path(out)
+    _refuse_foreign_folder(folder)
+    source = _source_of(opened)
+    judged = judge(opened, settings)
+    candidates = make_candidates(opened, judged)
+    on_progress("choose", 0, None)
+    chosen = choose(
+        candidates, settings.budget, method=settings.method, **_picker_options(settings)
+    )
+    comparison = compare(opened, chosen, settings)
+    chosen = replace(
+        chosen,
+        parameters={
+            **chosen.parameters,
+            "quality": settings.by or "consensus",
+            "quality_columns": judged.columns,
+            "floors": judged.floors,
+            "verdict": verdict(opened, comparison),
+        },
+    )
+    on_progress("write", 0, None)
+    _write_folder(folder, opened, source, settings, chosen, judged, comparison, truth)
+    return chosen
+
+
+def judge(run: Run, settings: SelectConfig) -> Judged:
+    """Apply floors and compute the quality of every row of a run."""
+    import numpy as np
+
+    from scoring.quality.consensus import CONSENSUS_COLUMNS, consensus
+    from scoring.quality.floors import DEFAULT_FLOORS, apply_floors, parse_floor
+
+    numbers = run.numeric()
+    declared = run.columns()
+    errors = np.asarray(run.scores["error"].to_pylist(), dtype=object)
+    failed = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
+    floors = [f for f in DEFAULT_FLOORS if f.column in numbers] if settings.default_floors else []
+    floors += [parse_floor(text, numbers) for text in settings.floors]
+    readable = {name: np.where(failed, np.nan, values) for name, values in numbers.items()}
+    refused = np.asarray(apply_floors(readable, floors), dtype=object)
+    refused[failed] = errors[failed]
+    if settings.by is not None:
+        _known_column(settings.by, numbers)
+        sign = -1.0 if settings.by in declared and declared[settings.by].direction == "lower" else 1
+        quality = sign * readable[settings.by]
+        columns = [settings.by]
+    else:
+        wanted = settings.consensus or [c for c in CONSENSUS_COLUMNS if c in numbers]
+        for name in wanted:
+            _known_column(name, numbers)
+        directions = {
+            name: declared[name].direction if name in declared else "higher" for name in wanted
+        }
+        aimless = [name for name in wanted if directions[name] == "none"]
+        if aimless and settings.consensus:
+            raise BadInputError(
+                f"{aimless[0]!r} has no direction: neither more nor less of it is better.",
+                "Leave it out of the consensus, or import it under another name.",
+            )
+        if not wanted:
+            raise BadInputError(
+                "The run holds no column that a consensus can be made of.",
+                "Score with more metrics, or name a column with --by.",
+            )
+        considered = refused == None  # noqa: E711  (elementwise)
+        quality = consensus(
+            {n: np.where(considered, readable[n], np.nan) for n in wanted}, directions
+        )
+        columns = wanted
+    return Judged(quality, refused, failed, [str(floor) for floor in floors], columns)
+
+
+def make_candidates(run: Run, judged: Judged) -> Candidates:
+    """What the pickers take, from a run and its judgement."""
+    import numpy as np
+
+    from scoring.store import content_key
+    from selector.selection import Candidates
+
+    ids: list[str] = []
+    content: list[bytes] = []
+    for batch in run.iterate_samples(["id", "instruction", "response", "image_keys"]):
+        ids += batch["id"].to_pylist()
+        for instruction, response, keys in zip(
+            *(batch[n].to_pylist() for n in ("instruction", "response", "image_keys")), strict=True
+        ):
+            content.append(content_key(_plain(instruction), _plain(response), *keys))
+    return Candidates(
+        ids=np.asarray(ids, dtype=object),
+        quality=judged.quality,
+        refused=judged.refused,
+        failed=judged.failed,
+        image_vectors=run.embedding("image"),
+        text_vectors=run.embedding("text"),
+        content=np.asarray(content, dtype=object),
+    )
+
+
+def compare(run: Run, selection: Selection, settings: SelectConfig) -> list[BesideRandom]:
+    """Every metric column: mean of the chosen beside random picks of the same size."""
+    import numpy as np
+
+    from selector.baseline import beside_random, random_draws
+
+    numbers = run.numeric()
+    measures = {name: numbers[name] for name in run.columns() if name in numbers}
+    ids = run.scores["id"].to_pylist()
+    place = {id_: row for row, id_ in enumerate(ids)}
+    rows = np.array([place[id_] for id_ in selection.ids], np.int64)
+    readable = [i for i, s in enumerate(run.scores["status"].to_pylist()) if s == "ok"]
+    draws = random_draws([ids[i] for i in readable], len(rows), range(settings.random_seeds))
+    return beside_random(measures, rows, np.asarray(readable, np.int64)[draws])
+
+
+def verdict(run: Run, comparison: Sequence[BesideRandom]) -> list[str]:
+    """In words: on which measures the chosen are better than random, and on which they are not."""
+    declared = run.columns()
+    groups: dict[str, list[str]] = {"better": [], "no different": [], "worse": []}
+    for row in comparison:
+        direction = declared[row.name].direction
+        if direction == "none":
+            continue
+        sign = 1 if direction == "higher" else -1
+        high, low = sorted((sign * row.random_low, sign * row.random_high), reverse=True)
+        value = sign * row.chosen
+        outcome = "better" if value > high else "worse" if value < low else "no different"
+        groups[outcome].append(row.name)
+    words = {
+        "better": "Better than random picks (outside their 95 % interval)",
+        "no different": "No better than random",
+        "worse": "Worse than random",
+    }
+    return [f"{words[key]}: {', '.join(names)}." for key, names in groups.items() if names]
+
+
+def _picker_options(settings: SelectConfig) -> dict[str, Any]:
+    """Only what the method knows: the others keep their defaults."""
+    from selector.duplicates import NearDuplicate
+    from selector.picker import Options, find_picker
+
+    cosine = settings.near_duplicate
+    wanted = {
+        "seed": settings.seed,
+        "clusters": settings.clusters,
+        "algorithm": settings.clustering,
+        "space": settings.space,
+        "tempering": settings.tempering,
+        "near_duplicate": NearDuplicate(cosine, cosine) if cosine <= 1 else None,
+    }
+    uses = find_picker(settings.method, Options()).uses | {"seed"}
+    return {name: value for name, value in wanted.items() if name in uses}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _known_column(name: str, numbers: dict[str, Any]) -> None:
+    if name not in numbers:
+        near = difflib.get_close_matches(name, numbers, 1)
+        raise BadInputError(
+            f"The run has no numeric column {name!r}.",
+            f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(numbers)}.",
+        )
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    if folder.is_file():
+        raise BadInputError(f"{folder} is a file.", "Name a folder after --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
+        raise BadInputError(
+            f"{folder} is not empty and holds no selection.", "Name a new folder after --out."
+        )
+
+
+def _source_of(run: Run) -> Source:
+    """The input of a run, opened again for its records; it must not have changed."""
+    from data_cards.source import open_source
+
+    described = run.manifest["input"]
+    settings = checked(ScoreConfig, run.manifest["options"], str(run.folder / "run.json"))
+    for entry in described["files"]:
+        path = Path(entry["path"])
+        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            what = "has changed" if path.exists() else "is gone"
+            raise BadInputError(
+                f"{path} {what} since it was scored.",
+                "The chosen records are copied from it: put it back, or score it again.",
+            )
+    return open_source(
+        described["path"],
+        format=described["format"],
+        images=settings.images,
+        card=settings.card,
+        columns=settings.columns or None,
+        split=settings.split,
+        default_instruction=settings.instruction,
+    )
+
+
+def _write_folder(
+    folder: Path,
+    run: Run,
+    source: Source,
+    settings: SelectConfig,
+    selection: Selection,
+    judged: Judged,
+    comparison: Sequence[BesideRandom],
+    truth: Any,
+) -> None:
+    """Write everything beside the old folder, then swap: never half a selection."""
+    import shutil
+
+    from pickwell.report_job import make_report
+    from pickwell.selection_card import write_card
+    from pickwell.selection_files import write_manifest, write_table
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        place = dict(
+            zip(
+                run.scores["id"].to_pylist(),
+                run.samples(["row"])["row"].to_pylist(),
+                strict=True,
+            )
+        )
+        rows = sorted(place[id_] for id_ in selection.ids)
+        outputs = [write_table(selection, work)]
+        outputs += source.copy_rows(rows, work, copy_images=settings.copy_images)
+        outputs.append(write_card(work, run, selection, settings, folder))
+        outputs.append(
+            make_report(
+                work / "report.html", run, selection, judged, comparison, settings, folder, truth
+            )
+        )
+        write_manifest(
+            work,
+            inputs=source.files(),
+            outputs=[path for path in outputs if path.is_file()],
+            content={
+                "run": str(run.folder),
+                "input": run.manifest["input"] | {"files": len(run.manifest["input"]["files"])},
+                "models": run.manifest["models"],
+                "metrics": run.manifest["metrics"],
+                "options": settings.model_dump(mode="json"),
+                "parameters": dict(selection.parameters),
+                "funnel": selection.funnel(),
+            },
+        )
+        work.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        work.rename(folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise

@@ -1,0 +1,61 @@
+"""What the commands print when they are done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from pickwell.console import err, out
+
+if TYPE_CHECKING:
+    from data_cards.source import Source
+    from scoring.run import Run
+    from selector.selection import Selection
+
+
+def print_source(source: Source) -> None:
+    """Say what the input is taken for, and why."""
+    err.print(f"{source.path}: {source.format}", style="bold", markup=False, soft_wrap=True)
+    err.print(f"  {source.how}", markup=False, soft_wrap=True)
+
+
+def print_run(run: Run) -> None:
+    """Counts, what was computed, and the reasons of bad rows."""
+    import pyarrow.compute as pc
+
+    manifest = run.manifest
+    bad = manifest["status"].get("bad", 0)
+    computed = manifest["computed"]
+    out.print(
+        f"{manifest['rows']:,} rows scored in {manifest['seconds']:,.0f} s "
+        f"({manifest['rows'] / max(manifest['seconds'], 1e-9):,.0f}/s), {bad:,} of them bad; "
+        f"{computed['images_encoded']:,} images and {computed['texts_encoded']:,} texts encoded."
+    )
+    if bad:
+        errors = run.samples(["where", "error"]).filter(pc.is_valid(pc.field("error")))
+        for row in errors.slice(0, 10).to_pylist():
+            out.print(f"  {row['where']}: {row['error']}", markup=False, soft_wrap=True)
+        if bad > 10:
+            out.print(f"  ... and {bad - 10:,} more: see the column 'error' of scores.parquet")
+    out.print(f"Run: {run.folder}", markup=False, soft_wrap=True)
+
+
+def print_selection(selection: Selection, folder: Path) -> None:
+    """The funnel, what random would have given, and where the report is."""
+    funnel = selection.funnel()
+    out.print(f"{funnel['chosen']:,} of {sum(funnel.values()):,} chosen.", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for stage, count in funnel.items():
+        table.add_row(stage, f"{count:,}")
+    out.print(table)
+    for line in selection.parameters.get("verdict", []):
+        out.print(line, markup=False, soft_wrap=True)
+    if selection.parameters.get("shortfall"):
+        out.print(
+            f"Only {funnel['chosen']:,} rows could be chosen: "
+            f"{selection.parameters['shortfall']:,} fewer than the budget.",
+            style="yellow",
+        )
+    out.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)

@@ -1,0 +1,242 @@
+"""From image references to facts, image metrics, thumbnails and vectors, each computed once.
+
+Encoded bytes are read and hashed in threads; the hash is the address of everything that follows
+from the image. Only an image of which something is missing is decoded, in threads too, one shard
+ahead of the model; the model itself runs in the calling thread.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from data_cards.errors import BadRowError
+from data_cards.images import ImageLimits, decode, read_bytes
+from data_cards.sample import ImageRef
+from scoring.metric import Column, ImageMetric, metric_key
+from scoring.store import KeyedStore, content_key
+
+if TYPE_CHECKING:
+    import torch
+
+    from scoring.encoders.base import ImageTextEncoder
+
+DECODE_VERSION = 1
+DECODE_TARGET = 256
+FACTS = pa.schema(
+    [
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("format", pa.string()),
+        ("frames", pa.int32()),
+        ("thumbnail", pa.binary()),
+        ("error", pa.string()),
+    ]
+)
+ARROW_TYPES = {
+    "float": pa.float64(),
+    "int": pa.int64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """Arrow types of a metric's columns."""
+    return pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in columns])
+
+
+def vector_schema(dim: int) -> pa.Schema:
+    """One unit vector a row, stored as float16."""
+    return pa.schema([("vector", pa.list_(pa.float16(), dim))])
+
+
+@dataclass(slots=True)
+class LoadedImage:
+    """What reading one reference gave: its key and bytes, or why not."""
+
+    key: bytes | None
+    data: bytes | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Decoded:
+    facts: dict[str, Any]
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pixels: torch.Tensor | None = None
+
+
+class ImageStage:
+    """Images of one run: what is known, what is missing, and the threads that fetch it.
+
+    Args:
+        cache: Root of the content-addressed stores.
+        metrics: Image metrics to compute.
+        encoder: Makes the vectors; ``None`` if no metric needs them.
+        limits: What is refused before decoding.
+        thumbnail: Longest side of the stored thumbnails in pixels; 0: none.
+        workers: Decoding threads.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        metrics: Sequence[ImageMetric],
+        encoder: ImageTextEncoder | None,
+        limits: ImageLimits,
+        thumbnail: int,
+        workers: int,
+    ) -> None:
+        self.metrics = list(metrics)
+        self.encoder = encoder
+        self.limits = limits
+        self.thumbnail = thumbnail
+        identity = content_key(str(DECODE_VERSION), repr(limits), str(thumbnail)).hex()
+        self.facts = KeyedStore(cache / f"images-{identity}", FACTS)
+        self.measured = {
+            metric.spec.name: KeyedStore(
+                cache / f"{metric.spec.name}-{metric_key(metric)}",
+                arrow_schema(metric.spec.columns),
+            )
+            for metric in self.metrics
+        }
+        self.vectors = (
+            None
+            if encoder is None
+            else KeyedStore(cache / f"image-vectors-{encoder.key}", vector_schema(encoder.dim))
+        )
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self.decoded = 0
+        self.encoded = 0
+        self._claimed: set[bytes] = set()
+
+    def close(self) -> None:
+        """Stop the threads; what they were about to do is dropped."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def load(self, refs: Sequence[ImageRef]) -> list[Future[LoadedImage]]:
+        """Start reading and hashing the bytes of ``refs``."""
+        return [self.pool.submit(self._read, ref) for ref in refs]
+
+    def start_decoding(
+        self, refs: Sequence[ImageRef], loaded: Sequence[LoadedImage]
+    ) -> dict[bytes, Future[_Decoded]]:
+        """Start decoding those of which something is missing and that nobody else decodes."""
+        jobs: dict[bytes, Future[_Decoded]] = {}
+        for ref, image in zip(refs, loaded, strict=True):
+            key, data, image.data = image.key, image.data, None
+            if key is None or data is None or key in jobs or key in self._claimed:
+                continue
+            wanted = self._wanted(key)
+            if wanted:
+                self._claimed.add(key)
+                jobs[key] = self.pool.submit(self._decode, data, ref.name, wanted)
+        return jobs
+
+    def finish(self, jobs: Mapping[bytes, Future[_Decoded]]) -> None:
+        """Wait for the decoded images, run the encoder on them, store everything."""
+        done = {key: job.result() for key, job in jobs.items()}
+        if not done:
+            return
+        self.decoded += len(done)
+        fresh = self.facts.missing(done)
+        self.facts.append(
+            fresh, pa.Table.from_pylist([done[key].facts for key in fresh], schema=FACTS)
+        )
+        for name, store in self.measured.items():
+            keys = [k for k in done if name in done[k].metrics]
+            rows = [done[k].metrics[name] for k in keys]
+            store.append(keys, pa.Table.from_pylist(rows, schema=store.schema))
+        self._encode({key: item.pixels for key, item in done.items() if item.pixels is not None})
+        self._claimed.difference_update(done)
+
+    def errors(self, keys: Sequence[bytes]) -> list[str | None]:
+        """Why each image could not be decoded; ``None`` where it could."""
+        return self.facts.take(keys, ["error"])["error"].to_pylist()
+
+    def vectors_of(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Unit float32 vectors, shape (len(keys), dim)."""
+        if self.vectors is None:
+            return np.empty((len(keys), 0), np.float32)
+        return vectors_from(self.vectors.take(keys))
+
+    def _wanted(self, key: bytes) -> frozenset[str]:
+        if key in self.facts:
+            if self.errors([key])[0] is not None:
+                return frozenset()
+            wanted = set()
+        else:
+            wanted = {"facts"}
+        wanted |= {f"metric:{name}" for name, store in self.measured.items() if key not in store}
+        if self.vectors is not None and key not in self.vectors:
+            wanted.add("vector")
+        return frozenset(wanted)
+
+    def _read(self, ref: ImageRef) -> LoadedImage:
+        try:
+            data = read_bytes(ref, self.limits.max_bytes)
+        except BadRowError as error:
+            return LoadedImage(None, None, error.reason)
+        return LoadedImage(content_key(data), data)
+
+    def _decode(self, data: bytes, name: str, wanted: frozenset[str]) -> _Decoded:
+        try:
+            image, facts = decode(data, name, limits=self.limits, target=DECODE_TARGET)
+        except BadRowError as error:
+            return _Decoded({"error": error.reason})
+        except MemoryError:
+            return _Decoded({"error": "image too large for the memory of this machine"})
+        result = _Decoded(dict(facts))
+        if self.thumbnail:
+            small = image.copy()
+            small.thumbnail((self.thumbnail, self.thumbnail))
+            buffer = io.BytesIO()
+            small.save(buffer, "WEBP", quality=72, method=2)
+            result.facts["thumbnail"] = buffer.getvalue()
+        for metric in self.metrics:
+            if f"metric:{metric.spec.name}" in wanted:
+                result.metrics[metric.spec.name] = metric.measure(image, facts)
+        if "vector" in wanted and self.encoder is not None:
+            result.pixels = self.encoder.preprocess(image)
+        return result
+
+    def _encode(self, pixels: Mapping[bytes, torch.Tensor]) -> None:
+        if not pixels or self.encoder is None or self.vectors is None:
+            return
+        import torch
+
+        keys = list(pixels)
+        size = self.encoder.batch_size
+        parts = [
+            self.encoder.encode_images(torch.stack([pixels[k] for k in keys[i : i + size]]))
+            for i in range(0, len(keys), size)
+        ]
+        self.encoded += len(keys)
+        self.vectors.append(keys, vectors_table(np.concatenate(parts)))
+
+
+def vectors_table(vectors: np.ndarray) -> pa.Table:
+    """(n, dim) float vectors as one float16 list column."""
+    n, dim = vectors.shape
+    flat = pa.array(np.ascontiguousarray(vectors, np.float16).reshape(n * dim))
+    return pa.table({"vector": pa.FixedSizeListArray.from_arrays(flat, dim)})
+
+
+def vectors_from(table: pa.Table) -> np.ndarray:
+    """The other way round, as float32, every row brought back to unit length."""
+    column = table["vector"].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    dim = column.type.list_size
+    vectors = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, dim).astype(np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(norms, np.finfo(np.float32).tiny)

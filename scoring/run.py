@@ -1,0 +1,140 @@
+"""A run: one folder that holds what is known about one pool of samples.
+
+``samples.parquet`` (what each row is), ``scores.parquet`` (the ScoreTable), ``embeddings/*.npy``
+(memory-mapped float16, one row per sample), ``artefacts/*.npy`` (fitted arrays, such as a PCA),
+``thumbnails.parquet`` and ``run.json``, which is written last: a folder without it is unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_cards.errors import BadInputError
+from scoring.metric import Column, registry
+
+FORMAT_VERSION = 1
+SAMPLES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("row", pa.int64()),
+        ("where", pa.string()),
+        ("source", pa.string()),
+        ("instruction", pa.string()),
+        ("response", pa.string()),
+        ("turns", pa.int32()),
+        ("image_names", pa.list_(pa.string())),
+        ("image_keys", pa.list_(pa.binary(16))),
+        ("content", pa.binary(16)),
+        ("status", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+"""``content`` hashes instruction, response and image bytes; ``status`` is "ok" or "bad"."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An existing run folder, opened for reading.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: The content of ``run.json``.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open a finished run.
+
+        Raises:
+            BadInputError: If there is none, it is unfinished, or from a newer pickwell.
+        """
+        path = folder / "run.json"
+        if not path.is_file():
+            unfinished = (folder / "samples.parquet").exists() or any(folder.glob(".*.partial"))
+            raise BadInputError(
+                f"{folder} holds no finished run (no run.json).",
+                "Type the same `pickwell score` command again: it goes on where it stopped."
+                if unfinished
+                else "Make one with `pickwell score DATA --out RUN`.",
+            )
+        try:
+            manifest = json.loads(path.read_text("utf-8"))
+            version = int(manifest["format_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInputError(f"{path} cannot be read: {error}.", "Score the data again.") from error
+        if version > FORMAT_VERSION:
+            raise BadInputError(
+                f"{path} was written by a newer pickwell (format {version}).", "Upgrade pickwell."
+            )
+        return cls(folder, manifest)
+
+    @cached_property
+    def scores(self) -> pa.Table:
+        """The ScoreTable: ``id``, a column per metric column, ``status``, ``error``, ``notes``."""
+        return pq.read_table(self.folder / "scores.parquet", memory_map=True)
+
+    def samples(self, columns: list[str] | None = None) -> pa.Table:
+        """What each row is, in input order (columns of :data:`SAMPLES`)."""
+        return pq.read_table(self.folder / "samples.parquet", columns=columns, memory_map=True)
+
+    def iterate_samples(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """The same, a batch at a time."""
+        with pq.ParquetFile(self.folder / "samples.parquet") as file:
+            yield from file.iter_batches(columns=columns)
+
+    def embedding(self, name: str) -> np.ndarray | None:
+        """``"image"`` or ``"text"``: (N, dim) float16 memory map, NaN rows where missing."""
+        path = self.folder / "embeddings" / f"{name}.npy"
+        return np.load(path, mmap_mode="r") if path.exists() else None
+
+    def artefact(self, name: str) -> np.ndarray | None:
+        """A fitted array that a metric stored with the run."""
+        path = self.folder / "artefacts" / f"{name}.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    def thumbnails(self) -> dict[bytes, bytes]:
+        """Image key to the encoded thumbnail."""
+        path = self.folder / "thumbnails.parquet"
+        if not path.exists():
+            return {}
+        table = pq.read_table(path)
+        return dict(zip(table["key"].to_pylist(), table["thumbnail"].to_pylist(), strict=True))
+
+    def numeric(self) -> dict[str, np.ndarray]:
+        """Every column of the ScoreTable that is a number or a truth value, as float64 with NaN."""
+        result = {}
+        for field in self.scores.schema:
+            if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
+                column = self.scores[field.name].cast(pa.float64())
+            elif pa.types.is_boolean(field.type):
+                column = self.scores[field.name].cast(pa.int8()).cast(pa.float64())
+            else:
+                continue
+            result[field.name] = column.to_numpy(zero_copy_only=False)
+        return result
+
+    def columns(self) -> dict[str, Column]:
+        """Declarations of the metric columns of this run, by name; imported ones are described."""
+        declared = {
+            column.name: column
+            for metric in registry().values()
+            for column in metric.spec.columns  # type: ignore[attr-defined]
+        }
+        imported = {
+            name: Column(name, "imported by --import", direction="none")
+            for name in self.manifest.get("imported", {}).get("columns", [])
+        }
+        known = {**declared, **imported}
+        return {name: known[name] for name in self.scores.column_names if name in known}

@@ -1,0 +1,352 @@
+"""Any local causal language model that transformers can load, as a scorer of text."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scoring.language_model import ResponseLikelihood
+
+if TYPE_CHECKING:
+    import torch
+
+Tokens = tuple[int, ...]
+
+_PLACE = "\ue000text\ue000"  # stands for the user's text while the chat template is rendered
+_HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
+_WORTH_A_PREFIX = 12  # tokens saved per row from which a shared prefix is computed once
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """Token ids around the user's text, and those before a response that answers nothing."""
+
+    before: Tokens
+    after: Tokens
+    alone: Tokens
+
+
+class TransformersLanguageModel:
+    """Scores responses with a causal language model from a local folder.
+
+    Weights load on first use, in bfloat16, on the GPU where there is one. Rows are de-duplicated,
+    sorted by length and run in batches of bounded size; a prompt that several rows share is run
+    once and its keys and values are used again. Text is tokenised so that special tokens
+    written in it (``<|im_end|>``) are ordinary characters. Code from the folder is never run.
+
+    Args:
+        folder: The model's folder (``config.json``, safetensors, tokenizer), or a function that
+            makes and returns it, called on first use.
+        name: What manifests call the model; the folder's name by default.
+        identity: Stands for the weights in ``key``; by default a SHA-256 over the folder's files,
+            computed when ``key`` is first asked for (about a second per gigabyte).
+        chat_template: Jinja template to use in place of the tokenizer's own.
+        max_tokens: Longest response, and longest instruction or question, that is scored.
+        tokens_per_batch: Padded tokens in one forward pass.
+        share_prefixes: Whether prompts that recur are computed once.
+    """
+
+    def __init__(
+        self,
+        folder: Path | Callable[[], Path],
+        *,
+        name: str | None = None,
+        identity: str | None = None,
+        chat_template: str | None = None,
+        max_tokens: int = 1024,
+        tokens_per_batch: int = 2048,
+        share_prefixes: bool = True,
+    ) -> None:
+        if name is None:
+            if callable(folder):
+                raise ValueError("a model whose folder is made on first use needs a name")
+            name = Path(folder).name
+        self.name = name
+        self.max_tokens = max_tokens
+        self._make_folder = folder
+        self._identity = identity
+        self._chat_template = chat_template
+        self._tokens_per_batch = tokens_per_batch
+        self._share_prefixes = share_prefixes
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits that change with the weights, the template and the limit."""
+        identity = self._identity or _folder_hash(self._folder)
+        parts = ("likelihood-2", identity, self._chat_template or "", str(self.max_tokens))
+        return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without special tokens."""
+        return [len(tokens) for tokens in self._tokenise(texts)]
+
+    def response_likelihood(
+        self, instructions: Sequence[str | None], responses: Sequence[str]
+    ) -> list[ResponseLikelihood]:
+        """Mean negative log-likelihood of each response's tokens, in nats per token.
+
+        The end-of-turn token is not counted. A response or instruction longer than
+        ``max_tokens`` gets ``nll=None`` and a reason; nothing is cut off.
+
+        Args:
+            instructions: The user's text of each row, or ``None`` for the response by itself
+                (after the bare opening of an answer, or the begin-of-text token).
+            responses: The responses, of the same number.
+        """
+        if len(instructions) != len(responses):
+            raise ValueError(f"{len(instructions)} instructions for {len(responses)} responses")
+        template = self._template
+        asked = self._tokenise([text or "" for text in instructions])
+        answered = self._tokenise(responses)
+        jobs: list[tuple[Tokens, Tokens] | None] = []
+        reasons: list[str | None] = []
+        for text, question, answer in zip(instructions, asked, answered, strict=True):
+            reason = self._refuse(question, answer)
+            reasons.append(reason)
+            prompt = template.before + question + template.after
+            jobs.append(None if reason else (template.alone if text is None else prompt, answer))
+        found = self._nll(job for job in jobs if job is not None)
+        return [
+            ResponseLikelihood(None if job is None else found[job], len(answer), reason)
+            for job, answer, reason in zip(jobs, answered, reasons, strict=True)
+        ]
+
+    def yes_probability(self, questions: Sequence[str]) -> list[float | None]:
+        """P(yes) / (P(yes) + P(no)) for the first token of the answer to each question.
+
+        Upper and lower case, with and without a leading space, are added up. ``None`` for a
+        question longer than ``max_tokens``.
+        """
+        import torch
+
+        template = self._template
+        asked = self._tokenise(questions)
+        prompts = [
+            template.before + tokens + template.after if len(tokens) <= self.max_tokens else None
+            for tokens in asked
+        ]
+        unique = sorted({prompt for prompt in prompts if prompt is not None})
+        shared = _common_prefix(unique)
+        yes, no = self._answers
+        found: dict[Tokens, float] = {}
+        for prompt, logits in self._logits([(p, 1) for p in unique], {p: shared for p in unique}):
+            margin = torch.logsumexp(logits[0, yes], 0) - torch.logsumexp(logits[0, no], 0)
+            found[prompt] = float(torch.sigmoid(margin))
+        return [None if prompt is None else found[prompt] for prompt in prompts]
+
+    def _refuse(self, question: Tokens, answer: Tokens) -> str | None:
+        """Why a row is not scored, if it is not."""
+        if not answer:
+            return "response has no tokens"
+        for what, tokens in (("response", answer), ("instruction", question)):
+            if len(tokens) > self.max_tokens:
+                return f"{what} longer than {self.max_tokens} tokens ({len(tokens)})"
+        return None
+
+    def _nll(self, jobs: Iterable[tuple[Tokens, Tokens]]) -> dict[tuple[Tokens, Tokens], float]:
+        """Mean negative log-likelihood of each distinct (prompt, response)."""
+        import torch
+
+        unique = sorted(set(jobs))
+        rows: dict[Tokens, list[Tokens]] = defaultdict(list)
+        for prompt, answer in unique:
+            rows[prompt].append(answer)
+        # The last token predicts nothing that is asked for, so it is never run.
+        wanted = {(prompt + answer[:-1], len(answer)): [] for prompt, answer in unique}
+        prefixes: dict[Tokens, int] = {}
+        for prompt, answer in unique:
+            wanted[prompt + answer[:-1], len(answer)].append((prompt, answer))
+            worth = len(rows[prompt]) > 1 and len(prompt) > _WORTH_A_PREFIX
+            prefixes[prompt + answer[:-1]] = len(prompt) - 1 if worth else 0
+        found: dict[tuple[Tokens, Tokens], float] = {}
+        by_tokens = defaultdict(list)
+        for tokens, count in wanted:
+            by_tokens[tokens].append(count)
+        # Two responses can share all tokens but the last; the longest span serves them all.
+        for tokens, logits in self._logits([(t, max(c)) for t, c in by_tokens.items()], prefixes):
+            for count in by_tokens[tokens]:
+                for prompt, answer in wanted[tokens, count]:
+                    targets = torch.tensor(answer, device=logits.device)
+                    losses = torch.nn.functional.cross_entropy(logits[-count:], targets)
+                    found[prompt, answer] = float(losses)
+        return found
+
+    def _logits(
+        self, jobs: Sequence[tuple[Tokens, int]], prefixes: dict[Tokens, int]
+    ) -> Iterator[tuple[Tokens, torch.Tensor]]:
+        """Logits at the last positions of token sequences.
+
+        Args:
+            jobs: Distinct sequences, and the number of last positions wanted of each.
+            prefixes: Tokens at the start of each sequence that may be computed once and shared.
+
+        Yields:
+            Sequence, and float32 logits of shape (positions, vocabulary).
+        """
+        import torch
+
+        groups: dict[Tokens, list[tuple[Tokens, int]]] = defaultdict(list)
+        for tokens, count in jobs:
+            length = min(prefixes.get(tokens, 0), len(tokens) - count) if self._share_prefixes else 0
+            groups[tokens[:length]].append((tokens, count))
+        with torch.inference_mode():
+            for prefix, members in sorted(groups.items()):
+                start = len(prefix)
+                members.sort(key=lambda job: (len(job[0]), job[1], job[0]))
+                for batch in self._batches(members, start):
+                    yield from self._forward(prefix, batch)
+
+    def _batches(
+        self, members: Sequence[tuple[Tokens, int]], start: int
+    ) -> Iterator[list[tuple[Tokens, int]]]:
+        """Neighbours in length, within the token budget and with at most a quarter of padding."""
+        batch: list[tuple[Tokens, int]] = []
+        for tokens, count in members:
+            length = len(tokens) - start
+            if batch and (
+                (len(batch) + 1) * length > self._tokens_per_batch
+                or length > 1.25 * (len(batch[0][0]) - start) + 4
+            ):
+                yield batch
+                batch = []
+            batch.append((tokens, count))
+        if batch:
+            yield batch
+
+    def _forward(
+        self, prefix: Tokens, batch: Sequence[tuple[Tokens, int]]
+    ) -> Iterator[tuple[Tokens, torch.Tensor]]:
+        """One forward pass over sequences that begin with ``prefix``."""
+        import torch
+
+        model, device, start = self._model, self._model.device, len(prefix)
+        lengths = [len(tokens) - start for tokens, _ in batch]
+        width = max(lengths)
+        first = min(length - count for length, (_, count) in zip(lengths, batch, strict=True))
+        # Padding stands on the right, where a causal model never looks: no mask is needed.
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        for row, (tokens, _) in enumerate(batch):
+            ids[row, : lengths[row]] = torch.tensor(tokens[start:])
+        past: dict[str, Any] = {"use_cache": False}
+        if prefix:
+            head = torch.tensor([prefix], device=device)
+            cache = model(head, use_cache=True, logits_to_keep=1).past_key_values
+            cache.batch_repeat_interleave(len(batch))
+            past = {"use_cache": True, "past_key_values": cache}
+        keep = torch.arange(first, width, device=device)
+        logits = model(ids.to(device), logits_to_keep=keep, **past).logits
+        for row, (tokens, count) in enumerate(batch):
+            end = lengths[row] - first
+            yield tokens, logits[row, end - count : end].float()
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self._make_folder() if callable(self._make_folder) else Path(self._make_folder)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(
+            self._folder, local_files_only=True, trust_remote_code=False
+        )
+        if self._chat_template is not None:
+            tokenizer.chat_template = self._chat_template
+        tokenizer.model_max_length = 10**12  # lengths are checked here; no warning is wanted
+        return tokenizer
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(
+                self._folder, dtype=torch.bfloat16, local_files_only=True, trust_remote_code=False
+            )
+        return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @cached_property
+    def _template(self) -> _Template:
+        tokenizer = self._tokenizer
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else (
+            tokenizer.eos_token_id or 0
+        )
+        if not tokenizer.chat_template:
+            return _Template((start,), self._plain("\n"), (start,))
+        user = [{"role": "user", "content": _PLACE}]
+        closed = tokenizer.apply_chat_template(user, tokenize=False)
+        opened = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
+        before, after = opened.split(_PLACE)
+        opening = opened[len(closed) :] if opened.startswith(closed) else ""
+        return _Template(
+            self._plain(before), self._plain(after), self._plain(opening) or (start,)
+        )
+
+    @cached_property
+    def _answers(self) -> tuple[list[int], list[int]]:
+        """Ids of the single tokens that spell yes, and of those that spell no."""
+        spelled = []
+        for word in ("yes", "no"):
+            forms = [space + form for form in (word, word.title(), word.upper()) for space in ("", " ")]
+            ids = {tokens[0] for tokens in map(self._plain, forms) if len(tokens) == 1}
+            if not ids:
+                raise ValueError(f"{self.name} has no single token for {word!r}")
+            spelled.append(sorted(ids))
+        return spelled[0], spelled[1]
+
+    def _plain(self, text: str) -> Tokens:
+        """Tokens of a template's own text, special ones recognised."""
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
+    def _tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens of other people's text, in which no special token is recognised."""
+        if not texts:
+            return []
+        # A lone surrogate cannot be encoded; everything else passes unchanged.
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        encoded = self._tokenizer(clean, add_special_tokens=False, split_special_tokens=True)
+        return [tuple(tokens) for tokens in encoded["input_ids"]]
+
+
+def _common_prefix(sequences: Sequence[Tokens]) -> int:
+    """Length of the prefix that sorted sequences share, if it is worth computing once."""
+    if len(sequences) < 2:
+        return 0
+    first, last = sequences[0], sequences[-1]
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
+    return shared if shared >= _WORTH_A_PREFIX else 0
+
+
+def _folder_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model folder's files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _HASHED:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.name}\x00{content}\n".encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Transformers without its loading bars, which would tear ours."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -1,0 +1,113 @@
+"""Why this one, and why not that one: a selection's answer about one sample, in plain lines."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_cards.errors import BadInputError
+from selector.outcome import number
+from selector.selection import Selection
+
+SEARCHED_IDS = 20_000
+"""Ids compared letter by letter when an unknown one is asked for."""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a selection says about one sample.
+
+    Attributes:
+        id: The sample.
+        stage: Where it ended; one of :data:`selector.selection.STAGES`.
+        lines: Plain text, the most important first.
+    """
+
+    id: str
+    stage: str
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def explain(selection: Selection, id: str) -> Explanation:
+    """Say why a sample was chosen or not.
+
+    Args:
+        selection: The answer of any picker.
+        id: The sample's id.
+
+    Raises:
+        BadInputError: If the selection has no such id; names the closest ones.
+    """
+    table = selection.table
+    at = pc.index(table["id"], str(id)).as_py()
+    if at < 0:
+        close = _closest(table["id"], str(id))
+        raise BadInputError(
+            f"no sample has the id {id!r}",
+            f"The closest ids are: {', '.join(close)}." if close else "Look up the ids first.",
+        )
+    row = table.slice(at, 1).to_pylist()[0]
+    picked = pc.sum(pc.equal(table["stage"], "chosen")).as_py() or 0
+    head = f"{row['id']}: {row['stage']}"
+    if row["rank"] is not None:
+        head += f", pick {row['rank']:,} of {picked:,}"
+    lines = [head, row["reason"], *_standing(table, row), *_rival(table, row), *_copies(table, row)]
+    return Explanation(row["id"], row["stage"], tuple(lines))
+
+
+def _standing(table: pa.Table, row: dict[str, Any]) -> list[str]:
+    """Where its quality stands in the pool and in its cluster."""
+    if row["quality"] is None:
+        return []
+    rated = table["quality"].drop_null()
+    better = pc.sum(pc.greater(rated, row["quality"])).as_py()
+    line = (
+        f"quality {number(row['quality'])}: {better:,} of {len(rated):,} samples have a higher one"
+    )
+    if row["cluster_rank"] is not None:
+        line += f"; place {row['cluster_rank']:,} of cluster {row['cluster']}"
+    return [line]
+
+
+def _rival(table: pa.Table, row: dict[str, Any]) -> list[str]:
+    """The sample that stands in its place."""
+    if row["rival"] is None:
+        return []
+    other = table.slice(pc.index(table["id"], row["rival"]).as_py(), 1).to_pylist()[0]
+    quality = "" if other["quality"] is None else f", quality {number(other['quality'])}"
+    rank = f", pick {other['rank']:,}" if other["rank"] is not None else f", {other['stage']}"
+    what = "it stands for" if row["stage"] == "duplicate" else "the most similar chosen sample"
+    if row["stage"] == "duplicate":
+        return [f"{other['id']} stands for it{rank}{quality}: cosine {row['similarity']:.3f}"]
+    return [f"{what}: {other['id']}{rank}{quality}; cosine {row['similarity']:.3f}"]
+
+
+def _copies(table: pa.Table, row: dict[str, Any]) -> list[str]:
+    """What it stands for."""
+    of_it = pc.fill_null(pc.equal(table["rival"], row["id"]), False)
+    copies = table.filter(pc.and_(of_it, pc.equal(table["stage"], "duplicate")))["id"].to_pylist()
+    if not copies:
+        return []
+    more = f" and {len(copies) - SHOWN:,} more" if len(copies) > SHOWN else ""
+    return [f"it stands for {len(copies):,} duplicates: {', '.join(copies[:SHOWN])}{more}"]
+
+
+def _closest(ids: pa.ChunkedArray, wanted: str) -> list[str]:
+    """A few ids that look like the one asked for."""
+    holding = ids.filter(pc.match_substring(ids, wanted, ignore_case=True)).slice(0, SHOWN)
+    if len(holding):
+        return holding.to_pylist()
+    length = pc.utf8_length(ids)
+    similar = pc.and_(
+        pc.greater_equal(length, len(wanted) - 2), pc.less_equal(length, len(wanted) + 2)
+    )
+    searched = ids.filter(similar).slice(0, SEARCHED_IDS).to_pylist()
+    return difflib.get_close_matches(wanted, searched, n=SHOWN)

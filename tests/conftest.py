@@ -1,0 +1,28 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("pickwell", deadline=None, max_examples=60)
+settings.load_profile("pickwell")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """Folder of unpacked demo packages (real pictures), or skip."""
+    folder = Path(os.environ.get("PICKWELL_DEMO_PACKAGES", ROOT / ".demo" / "packages"))
+    if not (folder / "usr" / "share").is_dir():
+        pytest.skip("the demo packages are not unpacked (make demo-data)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of supplied reference data, or skip."""
+    folder = Path(os.environ.get("PICKWELL_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("no folder with the supplied reference data (PICKWELL_SHARED)")
+    return folder
