@@ -73,7 +73,7 @@ class ImageResolver:
             name.encode()
             path = self._follow(folder, base)
         except (OSError, ValueError):
-            return ImageRef(name, error=f"image name cannot be a path: {ascii(name[:120])}")
+            return ImageRef(name, error=f"image name cannot be a path: {name[:120]!a}")
         if path is None:
             return ImageRef(name, error=f"image path leaves the data root: {name[:120]}")
         return ImageRef(name, path=Path(path))

@@ -174,7 +174,7 @@ def decode(
             if orientation >= 5:
                 facts["width"], facts["height"] = image.height, image.width
             if target is not None and kind in ("JPEG", "MPO"):
-                image.draft(None, target if orientation < 5 else target[::-1])  # type: ignore[arg-type]
+                image.draft(None, target if orientation < 5 else target[::-1])
             image.load()
             _check_pixels(image.size, limits)  # a GIF frame may enlarge its canvas
             rgb = _to_rgb(image)
@@ -217,7 +217,7 @@ def _identify(data: bytes) -> Image.Image | None:
         factory, accept = Image.OPEN[name]
         if accept is not None and accept(prefix) is not True:
             continue
-        return factory(BytesIO(data), "")  # type: ignore[return-value]
+        return factory(BytesIO(data), "")
     return None
 
 

@@ -38,7 +38,8 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise BadInputError(
-                f"cannot write {path}: {error.strerror}", "Free some space or choose another folder."
+                f"cannot write {path}: {error.strerror}",
+                "Free some space or choose another folder.",
             ) from error
         raise
     except BaseException:

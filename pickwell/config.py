@@ -32,29 +32,29 @@ class ScoreConfig(_Strict):
     instruction: str | None = None
     imports: list[Path] = Field(default_factory=list)
     cache: Path | None = None
-    limit: int | None = Field(None, ge=1)
-    shard_rows: int = Field(256, ge=1, le=65536)
-    workers: int = Field(0, ge=0, le=256)
-    max_pixels: int = Field(50_000_000, ge=1)
-    thumbnail: int = Field(160, ge=0, le=1024)
+    limit: int | None = Field(default=None, ge=1)
+    shard_rows: int = Field(default=256, ge=1, le=65536)
+    workers: int = Field(default=0, ge=0, le=256)
+    max_pixels: int = Field(default=50_000_000, ge=1)
+    thumbnail: int = Field(default=160, ge=0, le=1024)
     seed: int = 0
 
 
 class SelectConfig(_Strict):
     """What ``pickwell select`` needs beside run and output folder."""
 
-    budget: int = Field(200, ge=1)
+    budget: int = Field(default=200, ge=1)
     by: str | None = None
     method: str = "clusters"
-    clusters: int | None = Field(None, ge=1)
+    clusters: int | None = Field(default=None, ge=1)
     clustering: Literal["kmeans", "spectral"] = "kmeans"
     space: Literal["image", "text", "both"] = "both"
     floors: list[str] = Field(default_factory=list)
     default_floors: bool = True
     consensus: list[str] | None = None
-    near_duplicate: float = Field(0.95, gt=0, le=1.01)
-    tempering: float = Field(1.0, ge=0, le=1)
-    random_seeds: int = Field(200, ge=5)
+    near_duplicate: float = Field(default=0.95, gt=0, le=1.01)
+    tempering: float = Field(default=1.0, ge=0, le=1)
+    random_seeds: int = Field(default=200, ge=5)
     copy_images: bool = False
     seed: int = 0
 

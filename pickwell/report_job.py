@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickwell.config import SelectConfig
+from pickwell.config import SelectConfig, checked
 from pickwell.report.build import write_report
 from pickwell.report.data import Comparison, MetricNote, Quota, ReportData, ReportRows
 from pickwell.selection_files import versions
 
 if TYPE_CHECKING:
-    from pickwell.selection_job import Judged
     from scoring.run import Run
     from selector.baseline import BesideRandom
     from selector.selection import Selection
@@ -55,13 +54,25 @@ def make_report(
     path: Path,
     run: Run,
     selection: Selection,
-    judged: Judged,
     comparison: Sequence[BesideRandom],
     settings: SelectConfig,
     folder: Path,
-    truth: Any = None,
+    truth: Sequence[Comparison] | None = None,
 ) -> Path:
-    """Write the report of a selection to ``path``."""
+    """Write the report of a selection to ``path``.
+
+    Args:
+        path: The HTML file.
+        run: What was chosen from.
+        selection: What was chosen.
+        comparison: The chosen beside random picks, per metric column.
+        settings: How it was chosen.
+        folder: The selection folder, for the command line that the page shows.
+        truth: Known defects among chosen and random picks, where the truth is known.
+
+    Returns:
+        ``path``.
+    """
     manifest = run.manifest
     parameters = selection.parameters
     funnel = selection.funnel()
@@ -92,12 +103,33 @@ def make_report(
         rows=rows,
         metrics=_metric_notes(run),
         baseline=_comparisons(run, comparison),
-        truth=truth(selection) if truth is not None else None,
-        floors=judged.floors,
+        truth=truth,
+        floors=parameters["floors"],
         quotas=_quotas(selection),
         limits=LIMITS,
     )
     return write_report(data, path)
+
+
+def report_again(folder: Path, path: Path | None = None) -> Path:
+    """Write the report of an existing selection folder anew.
+
+    Raises:
+        BadInputError: If the folder or its run is not there any more.
+    """
+    import json
+
+    from pickwell.selection_files import open_selection
+    from pickwell.selection_job import compare
+    from scoring.run import Run
+
+    selection = open_selection(folder)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    run = Run.open(Path(manifest["run"]))
+    settings = checked(SelectConfig, manifest["options"], str(folder / "manifest.json"))
+    comparison = compare(run, selection, settings)
+    target = path or folder / "report.html"
+    return make_report(target, run, selection, comparison, settings, folder, manifest.get("truth"))
 
 
 def _rows(run: Run, selection: Selection) -> tuple[ReportRows, int]:

@@ -14,6 +14,7 @@ from pickwell.config import ScoreConfig, checked
 
 if TYPE_CHECKING:
     from data_cards.source import Source
+
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -55,6 +56,7 @@ def score(
         config: All options at once; ``options`` override single fields of it, e.g.
             ``models="none"``, ``metrics=["length"]``, ``limit=1000``.
         on_progress: Called with stage, done and expected rows.
+        **options: Single fields of :class:`~pickwell.config.ScoreConfig`.
         on_source: Called when the format is recognised, before the first row.
 
     Returns:
@@ -66,8 +68,9 @@ def score(
     settings = config or ScoreConfig()
     if options:
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
-    from data_cards.images import ImageLimits
     from data_cards.source import open_source
+
+    from data_cards.images import ImageLimits
     from scoring.engine import EngineOptions
     from scoring.engine import score as run_engine
     from scoring.imported import read_imported

@@ -17,6 +17,7 @@ def write_card(
 ) -> Path:
     """Write ``README.md`` of a selection folder."""
     from data_cards.write_card import selection_card
+
     from pickwell.report_job import LIMITS, select_command
     from scoring.store import atomic_path
 

@@ -49,9 +49,7 @@ def write_table(selection: Selection, folder: Path) -> Path:
     }
     path = folder / "selection.parquet"
     with atomic_path(path) as temporary:
-        pq.write_table(
-            selection.table.replace_schema_metadata(meta), temporary, compression="zstd"
-        )
+        pq.write_table(selection.table.replace_schema_metadata(meta), temporary, compression="zstd")
     return path
 
 

@@ -14,8 +14,9 @@ from pickwell.config import ScoreConfig, SelectConfig, checked
 
 if TYPE_CHECKING:
     import numpy as np
-
     from data_cards.source import Source
+
+    from pickwell.report.data import Comparison
     from scoring.run import Run
     from selector.baseline import BesideRandom
     from selector.selection import Candidates, Selection
@@ -48,7 +49,7 @@ def select(
     *,
     config: SelectConfig | None = None,
     on_progress: Progress = lambda stage, done, total: None,
-    truth: Any = None,
+    truth: Callable[[Selection], Sequence[Comparison]] | None = None,
     **options: Any,
 ) -> Selection:
     """Choose from a scored run and write the selection folder ``out``.
@@ -60,7 +61,8 @@ def select(
         out: The selection folder; what is there is replaced.
         config: All options at once; ``options`` override single fields, e.g. ``budget=100``.
         on_progress: Called with stage, done and expected count.
-        truth: Demo only: id to known defect, shown in the report, never used to choose.
+        **options: Single fields of :class:`~pickwell.config.SelectConfig`.
+        truth: Demo only: counts known defects of a finished selection, for the report.
 
     Returns:
         The :class:`~selector.selection.Selection`, as written to ``selection.parquet``.
@@ -96,7 +98,8 @@ def select(
         },
     )
     on_progress("write", 0, None)
-    _write_folder(folder, opened, source, settings, chosen, judged, comparison, truth)
+    known = truth(chosen) if truth is not None else None
+    _write_folder(folder, opened, source, settings, chosen, comparison, known)
     return chosen
 
 
@@ -281,9 +284,8 @@ def _write_folder(
     source: Source,
     settings: SelectConfig,
     selection: Selection,
-    judged: Judged,
     comparison: Sequence[BesideRandom],
-    truth: Any,
+    truth: Sequence[Comparison] | None,
 ) -> None:
     """Write everything beside the old folder, then swap: never half a selection."""
     import shutil
@@ -306,11 +308,8 @@ def _write_folder(
         outputs = [write_table(selection, work)]
         outputs += source.copy_rows(rows, work, copy_images=settings.copy_images)
         outputs.append(write_card(work, run, selection, settings, folder))
-        outputs.append(
-            make_report(
-                work / "report.html", run, selection, judged, comparison, settings, folder, truth
-            )
-        )
+        page = work / "report.html"
+        outputs.append(make_report(page, run, selection, comparison, settings, folder, truth))
         write_manifest(
             work,
             inputs=source.files(),
@@ -323,6 +322,7 @@ def _write_folder(
                 "options": settings.model_dump(mode="json"),
                 "parameters": dict(selection.parameters),
                 "funnel": selection.funnel(),
+                "truth": truth,
             },
         )
         work.chmod(0o755)

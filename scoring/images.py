@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scoring.encoders.base import ImageTextEncoder
 
 DECODE_VERSION = 1
-DECODE_TARGET = 256
+DECODE_TARGET = (256, 256)
 FACTS = pa.schema(
     [
         ("width", pa.int32()),

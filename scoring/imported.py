@@ -47,12 +47,12 @@ def read_imported(path: Path, ids: list[str], taken: set[str]) -> Imported:
         )
     keys = table["id"].cast(pa.string()).to_pylist()
     place = {}
-    for row, key in enumerate(keys, 1):
+    for number, key in enumerate(keys):
         if key in place:
             raise BadInputError(
-                f"{path}, row {row}: id {key!r} occurs twice.", "Keep one row per id."
+                f"{path}, row {number + 1}: id {key!r} occurs twice.", "Keep one row per id."
             )
-        place[key] = row - 1
+        place[key] = number
     names = [n for n in table.column_names if n != "id" and _numeric(table.schema.field(n).type)]
     if not names:
         raise BadInputError(f"{path} has no numeric column beside 'id'.", "Import numbers.")
@@ -67,7 +67,7 @@ def read_imported(path: Path, ids: list[str], taken: set[str]) -> Imported:
     if not matched:
         raise BadInputError(
             f"{path}: none of its {len(keys)} ids is in the run "
-            f"(first id there {keys[0] if keys else 'none'!r}, here {ids[0] if ids else 'none'!r}).",
+            f"(first id there {next(iter(keys), None)!r}, here {next(iter(ids), None)!r}).",
             "Check that both come from the same data.",
         )
     notes: list[list[str]] = [["not in the imported file"] if i < 0 else [] for i in index]

@@ -25,8 +25,13 @@ class ResponseLikelihood:
 class LanguageModel(Protocol):
     """A chat model that scores text. Constructing one is cheap; weights load on first use."""
 
-    name: str
-    key: str
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def key(self) -> str:
+        """Identity of weights and arithmetic (hash); known without loading."""
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without special tokens."""

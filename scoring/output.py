@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from scoring.run import SAMPLES
+
+if TYPE_CHECKING:
+    from scoring.images import ImageStage
+    from scoring.shards import Shard
+
+THUMBNAILS = pa.schema([("key", pa.binary(16)), ("thumbnail", pa.binary())])
+SPACES = ("image", "text")
 
 
 class GrowingFile(Protocol):
@@ -85,3 +95,87 @@ class VectorFile:
         """Remove what was written."""
         self._handle.close()
         self._temporary.unlink(missing_ok=True)
+
+
+class RunWriter:
+    """All files of a run that grow with the shards.
+
+    Args:
+        folder: The run folder.
+        schema: Columns of the metrics.
+        dim: Length of the vectors; ``None``: no vectors are written.
+        images: Where thumbnails come from; ``None``: no thumbnails are written.
+    """
+
+    def __init__(
+        self, folder: Path, schema: pa.Schema, dim: int | None, images: ImageStage | None
+    ) -> None:
+        ends = [pa.field(name, pa.string()) for name in ("status", "error", "notes")]
+        full = pa.schema([pa.field("id", pa.string()), *schema, *ends])
+        self._samples = ParquetStream(folder / "samples.parquet", SAMPLES)
+        self._scores = ParquetStream(folder / "scores.parquet", full)
+        self._thumbnails = ParquetStream(folder / "thumbnails.parquet", THUMBNAILS)
+        self._vectors = [
+            VectorFile(folder / "embeddings" / f"{name}.npy", dim)
+            for name in SPACES
+            if dim is not None
+        ]
+        if dim is None:
+            for name in SPACES:
+                (folder / "embeddings" / f"{name}.npy").unlink(missing_ok=True)
+        self._images = images
+        self._pictured: set[bytes] = set()
+
+    def write(
+        self,
+        shard: Shard,
+        columns: dict[str, pa.Array],
+        notes: Sequence[Sequence[str]],
+        vectors: Sequence[np.ndarray],
+    ) -> None:
+        """Add the rows of a shard to every file."""
+        samples = shard.samples
+        ids = [sample.id for sample in samples]
+        self._samples.write(
+            {
+                "id": ids,
+                "row": [sample.row for sample in samples],
+                "where": [sample.where for sample in samples],
+                "source": [sample.source for sample in samples],
+                "instruction": [sample.instruction for sample in samples],
+                "response": [sample.response for sample in samples],
+                "turns": [len(sample.turns) for sample in samples],
+                "image_names": [[ref.name for ref in sample.images] for sample in samples],
+                "image_keys": shard.image_keys,
+                "content": shard.contents,
+                "status": shard.status,
+                "error": shard.errors,
+            }
+        )
+        ends = {"status": shard.status, "error": shard.errors}
+        joined = ["; ".join(row) or None for row in notes]
+        self._scores.write({"id": ids, **columns, **ends, "notes": joined})
+        for file, block in zip(self._vectors, vectors, strict=True):
+            file.append(block)
+        if self._images is not None:
+            self._write_thumbnails(shard, self._images)
+
+    def _write_thumbnails(self, shard: Shard, images: ImageStage) -> None:
+        first = dict.fromkeys(key for row in shard.image_keys for key in row[:1])
+        fresh = [key for key in first if key not in self._pictured]
+        self._pictured.update(fresh)
+        pictures = images.facts.take(fresh, ["thumbnail"])["thumbnail"]
+        self._thumbnails.write({"key": fresh, "thumbnail": pictures})
+
+    def _files(self) -> list[GrowingFile]:
+        return [self._samples, self._scores, self._thumbnails, *self._vectors]
+
+    def close(self) -> None:
+        """Put all files in their places."""
+        for file in self._files():
+            file.close()
+
+    def abandon(self) -> None:
+        """Remove what was written; what the stores hold stays and is used next time."""
+        for file in self._files():
+            file.abandon()

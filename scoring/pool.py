@@ -142,7 +142,7 @@ def _compute(metric: Any, pool: Pool, stored: Path, arrays: Path) -> None:
         | {"notes": pa.array(list(result.notes), pa.string())}
     )
     with atomic_path(arrays) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, **dict(pool.artefacts))
+        np.savez(handle, **pool.artefacts)  # type: ignore[arg-type]
     write_arrow(table, stored)
 
 

@@ -73,7 +73,9 @@ class Run:
             manifest = json.loads(path.read_text("utf-8"))
             version = int(manifest["format_version"])
         except (ValueError, KeyError, TypeError) as error:
-            raise BadInputError(f"{path} cannot be read: {error}.", "Score the data again.") from error
+            raise BadInputError(
+                f"{path} cannot be read: {error}.", "Score the data again."
+            ) from error
         if version > FORMAT_VERSION:
             raise BadInputError(
                 f"{path} was written by a newer pickwell (format {version}).", "Upgrade pickwell."

@@ -135,7 +135,7 @@ class TransformersLanguageModel:
         shared = _common_prefix(unique)
         yes, no = self._answers
         found: dict[Tokens, float] = {}
-        for prompt, logits in self._logits([(p, 1) for p in unique], {p: shared for p in unique}):
+        for prompt, logits in self._logits([(p, 1) for p in unique], dict.fromkeys(unique, shared)):
             margin = torch.logsumexp(logits[0, yes], 0) - torch.logsumexp(logits[0, no], 0)
             found[prompt] = float(torch.sigmoid(margin))
         return [None if prompt is None else found[prompt] for prompt in prompts]
@@ -193,7 +193,9 @@ class TransformersLanguageModel:
 
         groups: dict[Tokens, list[tuple[Tokens, int]]] = defaultdict(list)
         for tokens, count in jobs:
-            length = min(prefixes.get(tokens, 0), len(tokens) - count) if self._share_prefixes else 0
+            length = (
+                min(prefixes.get(tokens, 0), len(tokens) - count) if self._share_prefixes else 0
+            )
             groups[tokens[:length]].append((tokens, count))
         with torch.inference_mode():
             for prefix, members in sorted(groups.items()):
@@ -275,8 +277,10 @@ class TransformersLanguageModel:
     @cached_property
     def _template(self) -> _Template:
         tokenizer = self._tokenizer
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else (
-            tokenizer.eos_token_id or 0
+        start = (
+            tokenizer.bos_token_id
+            if tokenizer.bos_token_id is not None
+            else (tokenizer.eos_token_id or 0)
         )
         if not tokenizer.chat_template:
             return _Template((start,), self._plain("\n"), (start,))
@@ -285,16 +289,16 @@ class TransformersLanguageModel:
         opened = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
         before, after = opened.split(_PLACE)
         opening = opened[len(closed) :] if opened.startswith(closed) else ""
-        return _Template(
-            self._plain(before), self._plain(after), self._plain(opening) or (start,)
-        )
+        return _Template(self._plain(before), self._plain(after), self._plain(opening) or (start,))
 
     @cached_property
     def _answers(self) -> tuple[list[int], list[int]]:
         """Ids of the single tokens that spell yes, and of those that spell no."""
         spelled = []
         for word in ("yes", "no"):
-            forms = [space + form for form in (word, word.title(), word.upper()) for space in ("", " ")]
+            forms = [
+                space + form for form in (word, word.title(), word.upper()) for space in ("", " ")
+            ]
             ids = {tokens[0] for tokens in map(self._plain, forms) if len(tokens) == 1}
             if not ids:
                 raise ValueError(f"{self.name} has no single token for {word!r}")

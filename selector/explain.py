@@ -84,10 +84,11 @@ def _rival(table: pa.Table, row: dict[str, Any]) -> list[str]:
     other = table.slice(pc.index(table["id"], row["rival"]).as_py(), 1).to_pylist()[0]
     quality = "" if other["quality"] is None else f", quality {number(other['quality'])}"
     rank = f", pick {other['rank']:,}" if other["rank"] is not None else f", {other['stage']}"
-    what = "it stands for" if row["stage"] == "duplicate" else "the most similar chosen sample"
+    who = f"{other['id']}{rank}{quality}"
+    cosine = f"cosine {row['similarity']:.3f}"
     if row["stage"] == "duplicate":
-        return [f"{other['id']} stands for it{rank}{quality}: cosine {row['similarity']:.3f}"]
-    return [f"{what}: {other['id']}{rank}{quality}; cosine {row['similarity']:.3f}"]
+        return [f"it is represented by {who}; {cosine}"]
+    return [f"the most similar chosen sample: {who}; {cosine}"]
 
 
 def _copies(table: pa.Table, row: dict[str, Any]) -> list[str]:
@@ -96,8 +97,9 @@ def _copies(table: pa.Table, row: dict[str, Any]) -> list[str]:
     copies = table.filter(pc.and_(of_it, pc.equal(table["stage"], "duplicate")))["id"].to_pylist()
     if not copies:
         return []
+    many = "a duplicate" if len(copies) == 1 else f"{len(copies):,} duplicates"
     more = f" and {len(copies) - SHOWN:,} more" if len(copies) > SHOWN else ""
-    return [f"it stands for {len(copies):,} duplicates: {', '.join(copies[:SHOWN])}{more}"]
+    return [f"it stands for {many}: {', '.join(copies[:SHOWN])}{more}"]
 
 
 def _closest(ids: pa.ChunkedArray, wanted: str) -> list[str]:

@@ -15,7 +15,9 @@ BLOCK = 32_768
 """Rows held as float32 at a time: 32 MB at 256 dimensions."""
 
 
-def unit_rows(matrix: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_rows(
+    matrix: np.ndarray, rows: np.ndarray, out: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Gather rows as unit float32 vectors.
 
     float16 storage leaves lengths up to 1e-3 away from 1, so the rows are normalised again.
@@ -23,45 +25,49 @@ def unit_rows(matrix: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     Args:
         matrix: (n, d) float16 or float32, array or memory map; a row with NaN is a missing one.
         rows: (m,) positions, in any order.
+        out: (m, d) float32 to write to.
 
     Returns:
         (m, d) float32 unit rows, zero where missing; (m,) true where there is a vector.
     """
+    block = np.empty((len(rows), matrix.shape[1]), dtype=np.float32) if out is None else out
     if len(rows) and (np.diff(rows) == 1).all():
-        block = matrix[rows[0] : rows[-1] + 1].astype(np.float32)
+        block[...] = matrix[rows[0] : rows[-1] + 1]
     else:
         # Read a memory map front to back, whatever order is asked for.
         sort = np.argsort(rows, kind="stable")
-        block = np.empty((len(rows), matrix.shape[1]), dtype=np.float32)
         block[sort] = matrix[rows[sort]]
     squared = np.einsum("ij,ij->i", block, block)
     present = np.isfinite(squared) & (squared > 0)
-    block[~present] = 0.0
-    block[present] /= np.sqrt(squared[present])[:, None]
+    scale = np.zeros_like(squared)
+    scale[present] = 1.0 / np.sqrt(squared[present])
+    block *= scale[:, None]
+    if not present.all():
+        block[~present] = 0.0  # NaN times zero is NaN
     return block, present
 
 
 def resolve_space(candidates: Candidates, space: Space | None) -> Space | None:
-    """The space to work in: the one asked for, or whatever there is.
+    """The space to work in: the one asked for, as far as it is there.
 
     Returns:
-        ``"both"`` where nothing was asked for and both kinds of vector are there, the only kind
+        The kind asked for; for ``"both"`` and ``None`` whatever there is: both, the only kind
         where there is one, ``None`` where there is none.
 
     Raises:
-        BadInputError: If the space asked for needs vectors that are not there.
+        BadInputError: If ``"image"`` or ``"text"`` is asked for and there are no such vectors.
     """
-    image, text = candidates.image_vectors is not None, candidates.text_vectors is not None
-    if space is None:
-        return "both" if image and text else "image" if image else "text" if text else None
-    if space not in ("image", "text", "both"):
+    there = {"image": candidates.image_vectors, "text": candidates.text_vectors}
+    found: list[Space] = [kind for kind in ("image", "text") if there[kind] is not None]  # type: ignore[misc]
+    if space is None or space == "both":
+        return "both" if len(found) == 2 else found[0] if found else None
+    if space not in there:
         raise BadInputError(f"unknown space {space!r}", "Spaces are: image, text, both.")
-    for kind, there in (("image", image), ("text", text)):
-        if space in (kind, "both") and not there:
-            raise BadInputError(
-                f"space {space!r} needs {kind} vectors, and the candidates have none",
-                "Score with an encoder, or choose another space.",
-            )
+    if space not in found:
+        raise BadInputError(
+            f"space {space!r} needs {space} vectors, and the candidates have none",
+            "Score with an encoder, or choose another space.",
+        )
     return space
 
 
@@ -90,11 +96,14 @@ def space_rows(
         assert matrix is not None
         return unit_rows(matrix, rows)
     assert candidates.image_vectors is not None and candidates.text_vectors is not None
-    image, has_image = unit_rows(candidates.image_vectors, rows)
-    text, has_text = unit_rows(candidates.text_vectors, rows)
-    w_image = np.where(has_text, np.sqrt(image_weight), 1.0).astype(np.float32)
-    w_text = np.where(has_image, np.sqrt(1.0 - image_weight), 1.0).astype(np.float32)
-    both = np.concatenate([image * w_image[:, None], text * w_text[:, None]], axis=1)
+    split = candidates.image_vectors.shape[1]
+    both = np.empty((len(rows), split + candidates.text_vectors.shape[1]), dtype=np.float32)
+    _, has_image = unit_rows(candidates.image_vectors, rows, both[:, :split])
+    _, has_text = unit_rows(candidates.text_vectors, rows, both[:, split:])
+    both[:, :split] *= np.where(has_text, np.sqrt(image_weight), 1.0).astype(np.float32)[:, None]
+    both[:, split:] *= np.where(has_image, np.sqrt(1 - image_weight), 1.0).astype(np.float32)[
+        :, None
+    ]
     return both, has_image | has_text
 
 

@@ -92,6 +92,8 @@ def _merge(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         goal = target / entry.name
         if entry.is_dir() and not entry.is_symlink():
+            if goal.is_symlink():  # Never follow one package's link with another's files.
+                goal.unlink()
             goal.mkdir(exist_ok=True)
             _merge(entry, goal)
         else:

@@ -1,4 +1,4 @@
-"""``pickwell select``: the budget's worth of good and diverse pairs, with a reason for every row."""
+"""``pickwell select``: as many good and diverse pairs as asked for, a reason for every row."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ _HERE = Path(__file__).parent
 _STYLES = ("style.css", "charts.css", "gallery.css")
 _SCRIPTS = ("data.js", "charts.js", "map.js", "filter.js", "gallery.js", "detail.js", "report.js")
 # Characters that HTML text may not hold; shown as the replacement character, never dropped.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 
 
 def write_report(data: ReportData, path: Path) -> Path:
@@ -121,7 +123,7 @@ def _waterfall(data: ReportData) -> list[dict[str, Any]]:
 
 
 def number(value: Any) -> str:
-    """A number as people read it: thousands separators, three significant digits, real minus."""
+    """A number as people read it: thousands separators, about three digits, a real minus."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–" if value is None or math.isnan(value) else ("∞" if value > 0 else "−∞")
     if float(value).is_integer() and abs(value) < 1e15:
@@ -131,11 +133,11 @@ def number(value: Any) -> str:
     elif abs(value) < 0.001:
         text = f"{value:.1e}"
     else:
-        text = f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+        digits = 2 - math.floor(math.log10(abs(value)))
+        text = f"{value:.{min(3, digits) if abs(value) >= 0.01 else 4}f}"
     return text.replace("-", "−")
 
 
 def clean(text: Any) -> str:
     """Text without the characters that HTML forbids (each shown as U+FFFD)."""
     return _CONTROLS.sub("\ufffd", str(text))
-

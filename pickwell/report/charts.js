@@ -37,7 +37,7 @@ const outline = (shares, top, gap) => {
   let path = "";
   shares.forEach((share, bin) => {
     if (!share) return;
-    const [x, y] = [bin * width + gap / 2, 100 - (100 * share) / top];
+    const [x, y] = [bin * width + gap / 2, Math.max(0, 100 - (100 * share) / top)];
     path += `M${x.toFixed(2)} 100V${y.toFixed(2)}h${(width - gap).toFixed(2)}V100Z`;
   });
   return path;
@@ -45,7 +45,7 @@ const outline = (shares, top, gap) => {
 const skyline = (shares, top) => {
   const width = 100 / shares.length;
   let path = "M0 100";
-  shares.forEach((share, bin) => (path += `V${(100 - (100 * share) / top).toFixed(2)}H${((bin + 1) * width).toFixed(2)}`));
+  shares.forEach((share, bin) => (path += `V${Math.max(0, 100 - (100 * share) / top).toFixed(2)}H${((bin + 1) * width).toFixed(2)}`));
   return path + "V100";
 };
 
@@ -71,9 +71,10 @@ function categories(metric) {
     const rest = list.slice(4).reduce((sum, [, pair]) => [sum[0] + pair[0], sum[1] + pair[1]], [0, 0]);
     list = [...list.slice(0, 4), [`${list.length - 4} others`, rest]];
   }
+  const label = (value) => (typeof value === "string" ? value : metric.show(value));
   const bars = list.map(([value, [all, chosen]]) => {
     const [a, c] = [all / Math.max(1, known), chosen / Math.max(1, knownChosen)];
-    return make("div", { class: "one" }, make("span", { class: "name", title: shown(value) }, shown(value)),
+    return make("div", { class: "one" }, make("span", { class: "name", title: label(value) }, label(value)),
       make("span", { class: "pair" }, make("i", { style: { width: percentWidth(a) } }), make("i", { style: { width: percentWidth(c) } })),
       make("span", { class: "nums" }, percent(a) + " → ", make("b", {}, percent(c))));
   });
@@ -92,7 +93,12 @@ function histogram(metric, onRange) {
   const picked = Float64Array.from(all.length ? rowsChosen.map(metric.of).filter((value) => value !== null) : []).sort();
   const axis = axisOf(all);
   const [shares, chosenShares] = [binned(all, axis), binned(picked, axis)];
-  const top = 1.06 * Math.max(...shares, ...chosenShares, 1e-9);
+  // One bar that towers over all others is cut, and its height is written beside it.
+  const heights = [...shares].map((share, bin) => Math.max(share, chosenShares[bin]));
+  const tallest = heights.indexOf(Math.max(...heights));
+  const second = Math.max(0, ...heights.filter((_, bin) => bin !== tallest));
+  const cut = heights[tallest] > 0.5 && heights[tallest] > 4 * second;
+  const top = cut ? Math.max(0.06, 1.5 * second) : 1.06 * Math.max(heights[tallest], 1e-9);
   const at = (value) => (100 * (axis.to(value) - axis.to(axis.low))) / (axis.to(axis.high) - axis.to(axis.low));
   const back = (share) => axis.from(axis.to(axis.low) + share * (axis.to(axis.high) - axis.to(axis.low)));
   const middle = quantile(all, 0.5), middleChosen = picked.length ? quantile(picked, 0.5) : null;
@@ -103,6 +109,10 @@ function histogram(metric, onRange) {
   if (middleChosen !== null) svg.append(rule(middleChosen, "of-chosen"));
   const kept = make("div", { class: "kept", hidden: "" });
   const box = make("div", { class: "plot-box" }, svg, kept);
+  if (cut) {
+    const side = tallest < axis.bins / 2 ? { left: `${(100 * (tallest + 1)) / axis.bins + 1}%` } : { right: `${100 - (100 * tallest) / axis.bins + 1}%` };
+    box.append(make("span", { class: "cut", style: side }, `${percent(shares[tallest])} → `, make("b", {}, percent(chosenShares[tallest])), ", bar cut"));
+  }
 
   const beyond = below(all, axis.low, false) + all.length - below(all, axis.high, true);
   const notes = [axis.log ? "log axis" : "", beyond ? `${number(beyond)} beyond the axis` : "", missing(N - all.length)].filter(Boolean).join(", ");

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pickwell.report.data import Comparison
 
-Verdict = Literal["better", "same", "worse", "differs", "unknown"]
+Verdict = Literal["better", "same", "worse", "alike", "differs", "unknown"]
 
 _WORDS: dict[Verdict, str] = {
     "better": "Better than random",
     "same": "Not better than random",
     "worse": "Worse than random",
+    "alike": "Like random",
     "differs": "Different from random",
     "unknown": "Not known",
 }
@@ -42,7 +43,7 @@ def verdict(row: Comparison) -> Verdict:
     if not (_known(chosen) and _known(low) and _known(high)):
         return "unknown"
     if low <= chosen <= high:  # type: ignore[operator]
-        return "same"
+        return "alike" if row["direction"] == "none" else "same"
     if row["direction"] == "none":
         return "differs"
     return "better" if (chosen > high) == (row["direction"] == "higher") else "worse"  # type: ignore[operator]

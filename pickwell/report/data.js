@@ -18,6 +18,8 @@ const isChosen = new Uint8Array(N);
 for (let row = 0; row < N; row++) isChosen[row] = text("stage", row) === "chosen" ? 1 : 0;
 const rowOf = new Map(rows.id.map((id, row) => [id, row]));
 
+const shown = (value) => (typeof value === "string" ? value : number(value));
+
 // Every column of values, the described ones first and in their order.
 const about = new Map(page.metrics.map((metric) => [metric.name, metric]));
 const names = [...about.keys()].filter((name) => Object.hasOwn(rows.values, name));
@@ -27,6 +29,7 @@ const metrics = names.map((name) => ({
   about: about.get(name)?.about || "",
   direction: about.get(name)?.direction || "none",
   words: !Array.isArray(rows.values[name]),
+  show: rows.flags.includes(name) ? (value) => (value === null ? "–" : value ? "yes" : "no") : shown,
   of: Array.isArray(rows.values[name])
     ? (row) => rows.values[name][row]
     : (row) => (rows.values[name].i[row] < 0 ? null : rows.values[name].d[rows.values[name].i[row]]),
@@ -89,7 +92,7 @@ document.addEventListener("DOMContentLoaded", () => {
   waiting = [];
 });
 
-// Numbers as people read them: thousands separators, three significant digits, a real minus.
+// Numbers as people read them: thousands separators, about three digits, a real minus.
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const number = (value) => {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
@@ -97,14 +100,13 @@ const number = (value) => {
   const size = Math.abs(value);
   if (Number.isInteger(value) || size >= 1000) shown = whole.format(value);
   else if (size < 0.001) shown = value.toExponential(1);
-  else shown = value.toFixed(size >= 100 ? 1 : Math.max(0, 2 - Math.floor(Math.log10(size))));
+  else shown = value.toFixed(size >= 100 ? 1 : size < 0.01 ? 4 : Math.min(3, 2 - Math.floor(Math.log10(size))));
   return shown.replace("-", "−");
 };
 const percent = (share) => {
   const value = 100 * share;
   return (value === 0 || value >= 10 ? value.toFixed(0) : value.toFixed(1)) + " %";
 };
-const shown = (value) => (typeof value === "string" ? value : number(value));
 const clip = (words, length) => (words.length > length ? words.slice(0, length).trimEnd() + "…" : words);
 const ARROWS = { higher: ["↑", "higher is better"], lower: ["↓", "lower is better"] };
 

@@ -16,8 +16,8 @@ function scoreTable(row, rival) {
     const arrow = ARROWS[metric.direction];
     return make("tr", {},
       make("th", { scope: "row", title: metric.about }, metric.name, arrow ? make("span", { class: "dir", title: arrow[1] }, " " + arrow[0]) : null),
-      make("td", { class: "n" + (won > 0 ? " win" : "") }, shown(value)),
-      rival >= 0 ? make("td", { class: "n" + (won < 0 ? " win" : "") }, shown(other)) : null,
+      make("td", { class: "n" + (won > 0 ? " win" : "") }, metric.show(value)),
+      rival >= 0 ? make("td", { class: "n" + (won < 0 ? " win" : "") }, metric.show(other)) : null,
       make("td", { class: "g" }, share === null ? null : make("div", { class: "meter", style: { "grid-template-columns": "1fr 24px" } }, gauge(share), make("span", { class: "pct" }, String(Math.round(100 * share))))));
   });
   return make("table", { class: "scores" },
@@ -44,6 +44,16 @@ function comparison(row) {
 const fact = (label, value) => (value === "" || value === null || value === undefined ? null : make("div", {}, make("dt", {}, label), make("dd", {}, value)));
 const passage = (label, words, small) => (words ? make("div", { class: "d-text" + (small ? " small" : "") }, make("h3", {}, label), make("p", {}, words)) : null);
 
+// A small image is enlarged a little, never to a blur.
+const grown = (element) => {
+  const image = element.querySelector("img");
+  image?.addEventListener("load", () => {
+    image.style.setProperty("--own-w", image.naturalWidth);
+    image.style.setProperty("--own-h", image.naturalHeight);
+  });
+  return element;
+};
+
 function drawDetail() {
   const row = current;
   const at = among.indexOf(row);
@@ -57,7 +67,7 @@ function drawDetail() {
   const rival = rows.rival[row];
   const cluster = rows.cluster[row];
   const body = make("div", { class: "d-body", tabindex: "-1" },
-    make("div", { class: "d-left" }, tile(row),
+    make("div", { class: "d-left" }, grown(tile(row)),
       make("dl", { class: "pairs" }, fact("Image", text("image", row)), fact("Source", text("source", row)),
         fact("Quality", rows.quality[row] === null ? "" : number(rows.quality[row])),
         cluster === null ? null : fact("Cluster", make("button", { type: "button", style: { "text-decoration": "underline", "text-underline-offset": "3px" }, onclick: () => { dialog.close(); state.cluster = String(cluster); state.stage = "all"; refresh(); $("gallery").scrollIntoView(); } }, `${cluster}, show its rows`)),

@@ -19,6 +19,9 @@ const tile = (row) => {
   return make("div", { class: "tile text" }, make("p", {}, clip(text("response", row) || text("instruction", row) || "No text", 260)));
 };
 
+// A failed row's tile already tells the reason.
+const saidByTile = (row) => rows.thumbnail[row] < 0 && text("stage", row) === "failed" && text("reason", row).includes(text("note", row) || text("reason", row));
+
 // Two strongest scores and the weakest, as percentiles among all rows.
 const highlights = (row) => {
   const judged = numeric.map((metric) => [metric, percentile(metric, row)]).filter(([, share]) => share !== null);
@@ -37,8 +40,8 @@ const rivalStrip = (row, openRow) => {
   if (rival < 0) return null;
   const words = text("stage", row) === "duplicate" ? "Same as" : "Beaten by";
   const rank = rows.rank[rival] === null ? "" : ` chosen ${number(rows.rank[rival])}`;
-  const near = rows.similarity[row] === null ? "" : `, similarity ${number(rows.similarity[row])}`;
-  return make("button", { type: "button", class: "rival", onclick: () => openRow(row) },
+  const near = rows.similarity[row] === null ? "" : ` · ${rows.similarity[row].toFixed(2)}`;
+  return make("button", { type: "button", class: "rival", title: near ? `Similarity ${number(rows.similarity[row])}` : null, onclick: () => openRow(row) },
     make("span", { class: "thumb" }, rows.thumbnail[rival] >= 0 ? picture(rival) : null),
     make("span", {}, make("span", { class: "head" }, words + rank + near),
       make("span", { class: "body" }, clip(text("response", rival) || rows.id[rival], 120))));
@@ -55,8 +58,8 @@ function card(row, openRow) {
     make("div", { class: "card-body" },
       make("div", { class: "card-top" }, badge(row), quality === null ? null : make("span", { class: "quality" }, "quality ", make("b", {}, number(quality)))),
       asked ? make("p", { class: "ask" }, clip(asked, 400)) : null,
-      answered && !(textOnly && answered.length < 120) ? make("p", { class: "answer" }, clip(answered, 500)) : null,
-      text("reason", row) ? make("p", { class: "why" }, clip(text("reason", row), 300)) : null,
+      answered && !textOnly ? make("p", { class: "answer" }, clip(answered, 500)) : null,
+      text("reason", row) && !saidByTile(row) ? make("p", { class: "why" }, clip(text("reason", row), 300)) : null,
       rivalStrip(row, openRow),
       best.length ? make("div", { class: "meters" }, ...best.map(meter)) : null));
 }
@@ -137,6 +140,27 @@ function startGallery(openRow) {
       $("cards").append(make("p", { class: "empty" }, words, filtersOn() ? make("button", { type: "button", class: "quiet", onclick: clearAll }, "Clear the filters") : null));
     }
     pager();
+    highlight();
+  };
+  // Marks what was searched for, without touching the elements (where the browser can).
+  const highlight = () => {
+    if (!globalThis.Highlight || !CSS.highlights) return;
+    const words = state.query.toLowerCase().split(/\s+/).filter(Boolean), found = [];
+    if (words.length) {
+      const walker = document.createTreeWalker($("cards"), NodeFilter.SHOW_TEXT, (node) => (node.parentElement.closest(".ask, .answer, .why, .tile.text") ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_SKIP));
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const low = node.data.toLowerCase();
+        if (low.length !== node.data.length) continue;
+        for (const word of words) {
+          for (let at = low.indexOf(word); at >= 0; at = low.indexOf(word, at + word.length)) {
+            const range = new Range();
+            range.setStart(node, at); range.setEnd(node, at + word.length);
+            found.push(range);
+          }
+        }
+      }
+    }
+    CSS.highlights.set("found", new Highlight(...found));
   };
 
   const names = [["all", "All"], ...STAGES.map((stage) => [stage, stage[0].toUpperCase() + stage.slice(1)])];

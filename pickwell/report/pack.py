@@ -65,6 +65,8 @@ def pack_rows(rows: ReportRows) -> tuple[dict[str, Any], list[list[str]]]:
     if rows.x is not None and rows.y is not None:
         columns["x"] = [_short(value) for value in rows.x]
         columns["y"] = [_short(value) for value in rows.y]
+    # Booleans travel as 0 and 1; the page still says yes and no.
+    columns["flags"] = [name for name, column in rows.values.items() if _is_flag(column)]
     columns["values"] = {name: _values(column) for name, column in rows.values.items()}
     place = {value: index for index, value in enumerate(columns["id"])}
     columns["rival"] = [
@@ -85,6 +87,11 @@ def _short(value: Any) -> float | None:
     """A map coordinate: four decimals are finer than a pixel."""
     cell = scalar(value)
     return None if cell is None else round(cell, 4)
+
+
+def _is_flag(column: Sequence[Any]) -> bool:
+    known = [cell for cell in map(scalar, column) if cell is not None]
+    return bool(known) and all(isinstance(cell, bool) for cell in known)
 
 
 def _values(column: Sequence[Any]) -> Any:

@@ -18,17 +18,21 @@ class ImageTextEncoder(Protocol):
     assumed: callers get unit vectors and take inner products.
     """
 
-    name: str
-    """The spec that makes it again, e.g. ``"embedded"``."""
+    @property
+    def name(self) -> str:
+        """The spec that makes it again, e.g. ``"embedded"``."""
 
-    key: str
-    """Identity of weights, preprocessing and arithmetic (hash); known without loading."""
+    @property
+    def key(self) -> str:
+        """Identity of weights, preprocessing and arithmetic (hash); known without loading."""
 
-    dim: int
-    """Length of the vectors; known without loading."""
+    @property
+    def dim(self) -> int:
+        """Length of the vectors; known without loading."""
 
-    batch_size: int
-    """Images per forward pass that run well on this device."""
+    @property
+    def batch_size(self) -> int:
+        """Images per forward pass that run well on this device."""
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image to the model's input, shape (3, H, W); called in decoding threads."""

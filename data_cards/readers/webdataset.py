@@ -1,0 +1,276 @@
+# ruff: noqa: D102 (the methods of a format are documented once, in base.Format)
+"""WebDataset: tars whose consecutive members with one key are one sample."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from data_cards.columns import recognise_columns
+from data_cards.errors import BadInputError, BadRowError
+from data_cards.readers.base import Wanted, register_format
+from data_cards.readers.imagefolder import IMAGE_SUFFIXES
+from data_cards.readers.tar_members import BLOCK, Member, iter_members, open_tar_bytes
+from data_cards.records import RecordReader
+from data_cards.replacing import refuse_overwriting, replacing
+from data_cards.sample import ImageRef
+
+if TYPE_CHECKING:
+    from data_cards.sample import Sample
+    from data_cards.source import Source
+
+MAX_MEMBER = 1 << 28
+"""Largest member that is read, in bytes."""
+
+_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_CAPTIONS = ("txt", "caption", "cap", "text")
+_KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
+_MAX_SHARDS = 100_000
+
+
+def shards(path: Path) -> list[Path]:
+    """The tars that a path means: itself, those in a folder, or those of a brace pattern.
+
+    Raises:
+        BadInputError: A shard that the pattern names is missing.
+    """
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES))
+    if path.exists() or not _BRACES.search(str(path)):
+        return [path]
+    found = [Path(text) for text in itertools.islice(expand_braces(str(path)), _MAX_SHARDS)]
+    missing = next((p for p in found if not p.is_file()), None)
+    if missing is not None:
+        raise BadInputError(f"{path} names the shard {missing}, which is not there")
+    return found
+
+
+def expand_braces(pattern: str) -> Iterator[str]:
+    """Expand ``{000..012}`` (leading zeros kept) and ``{a,b}``, as the shell does."""
+    match = _BRACES.search(pattern)
+    if match is None:
+        yield pattern
+        return
+    if match[3] is not None:
+        choices: Any = match[3].split(",")
+    else:
+        width = len(match[1]) if match[1].startswith("0") else 0
+        choices = (f"{n:0{width}d}" for n in range(int(match[1]), int(match[2]) + 1))
+    for choice in choices:
+        yield from expand_braces(pattern[: match.start()] + choice + pattern[match.end() :])
+
+
+@dataclass(slots=True)
+class _Group:
+    key: str
+    members: list[tuple[str, Member]] = field(default_factory=list)
+    before: str | None = None
+    damage: str | None = None
+
+    def whole(self) -> bool:
+        kinds = {extension.rpartition(".")[2].lower() for extension, _ in self.members}
+        image = any("." + kind in IMAGE_SUFFIXES for kind in kinds)
+        return image and bool(kinds & {*_CAPTIONS, "json"})
+
+
+def iter_groups(file: IO[bytes]) -> Iterator[_Group]:
+    """Group consecutive members by key (name up to the first dot of its last part).
+
+    Damage is laid to the neighbour that lacks its image or its text; where neither does, it is
+    a group by itself, with no members.
+    """
+    current: _Group | None = None
+    pending: str | None = None
+    for member in iter_members(file):
+        if member.damage is not None:
+            pending = member.damage
+            continue
+        match = _KEY.fullmatch(member.name)
+        if match is None:
+            continue
+        if current is not None and match[1] == current.key:
+            current.damage = current.damage or pending
+            pending = None
+        else:
+            if current is not None:
+                if pending is not None and not current.whole():
+                    current.damage, pending = pending, None
+                yield from _settled(current)
+            current, pending = _Group(match[1], before=pending), None
+        current.members.append((match[2], member))
+    if current is not None:
+        if pending is not None and not current.whole():
+            current.damage, pending = pending, None
+        yield from _settled(current)
+    if pending is not None:
+        yield _Group("", damage=pending)
+
+
+def _settled(group: _Group) -> Iterator[_Group]:
+    if group.before is not None:
+        if group.whole():
+            yield _Group("", damage=group.before)
+        else:
+            group.damage = group.before
+    yield group
+
+
+@register_format
+class WebDataset:
+    """Images as bytes; the text from ``key.txt`` or from fields of ``key.json``."""
+
+    name = "webdataset"
+    summary = "tar, folder of tars or brace pattern; `key.jpg`, `key.txt`, `key.json`"
+
+    def recognise(self, path: Path) -> str | None:
+        if path.is_dir():
+            count = len(shards(path))
+            return f"a folder with {count} tar files" if count else None
+        if path.is_file():
+            return "a tar file" if path.name.lower().endswith(_SUFFIXES) else None
+        if _BRACES.search(str(path)) and path.name.lower().endswith(_SUFFIXES):
+            return f"a brace pattern of {len(shards(path))} tar files"
+        return None
+
+    def fields(self, source: Source) -> list[str]:
+        for shard in shards(source.file)[:1]:
+            with open_tar_bytes(shard) as file:
+                for group in itertools.islice(iter_groups(file), 100):
+                    try:
+                        return list(_record(file, group)[0])
+                    except BadRowError:
+                        continue
+        return []
+
+    def columns(self, fields: Sequence[str]) -> dict[str, str]:
+        found = recognise_columns(fields)
+        if "response" in found:
+            found["response"] = "|".join(dict.fromkeys([*_CAPTIONS[:1], found["response"]]))
+        found.pop("images", None)
+        return {**found, "id": "__key__"}
+
+    def read(self, source: Source) -> Iterator[Sample]:
+        columns = {**source.columns, "images": ""}
+        reader = RecordReader(columns, source.name, None, source.default_instruction)
+        row = 0
+        for shard in shards(source.file):
+            with _opened(shard) as file:
+                for group in iter_groups(file):
+                    where = f"{shard.name}:{group.key}"
+                    try:
+                        record, images = _record(file, group)
+                        yield reader.sample(record, row, where, images, group.key)
+                    except BadRowError as error:
+                        yield reader.bad(row, where, error.reason)
+                    row += 1
+
+    def copy_rows(
+        self, source: Source, rows: Sequence[int], out_dir: Path, copy_images: bool
+    ) -> list[Path]:
+        wanted = Wanted(rows, source.path)
+        tars = shards(source.file)
+        written, row = [], 0
+        for shard in tars:
+            with _opened(shard) as file:
+                chosen = []
+                for group in iter_groups(file):
+                    if row in wanted:
+                        chosen.append(group)
+                    row += 1
+                if chosen or len(tars) == 1:
+                    target = out_dir / shard.name
+                    refuse_overwriting(target, tars)
+                    _write_tar(file, chosen, target)
+                    written.append(target)
+        wanted.check(row)
+        return written
+
+    def files(self, source: Source) -> list[Path]:
+        return shards(source.file)
+
+    def count_hint(self, source: Source) -> int | None:
+        tars = shards(source.file)
+        if sum(tar.stat().st_size for tar in tars) > 1 << 28:
+            return None
+        count = 0
+        for shard in tars:
+            with _opened(shard) as file:
+                count += sum(1 for _ in iter_groups(file))
+        return count
+
+
+def _opened(shard: Path) -> IO[bytes]:
+    try:
+        return open_tar_bytes(shard)
+    except OSError as error:
+        raise BadInputError(f"cannot read {shard}: {error.strerror}") from error
+
+
+def _record(file: IO[bytes], group: _Group) -> tuple[dict[str, Any], tuple[ImageRef, ...]]:
+    """Read a group's members: the record (``__key__``, ``txt``, fields of the JSON), the images."""
+    if group.damage is not None:
+        raise BadRowError(group.damage)
+    record: dict[str, Any] = {"__key__": group.key}
+    images: list[tuple[str, ImageRef]] = []
+    for extension, member in group.members:
+        kind = extension.rpartition(".")[2].lower()
+        if "." + kind in IMAGE_SUFFIXES:
+            images.append((extension, ImageRef(member.name, data=_content(file, member))))
+        elif kind == "json":
+            record = {**_fields(file, member), **record}
+        elif kind in _CAPTIONS:
+            try:
+                record["txt"] = _content(file, member).decode("utf-8-sig").strip()
+            except UnicodeDecodeError as error:
+                raise BadRowError(
+                    f"{member.name} is not valid UTF-8 (at byte {error.start})"
+                ) from None
+    if not images and not any(isinstance(value, list) for value in record.values()):
+        raise BadRowError("no image member")
+    return record, tuple(ref for _, ref in sorted(images, key=lambda pair: pair[0]))
+
+
+def _fields(file: IO[bytes], member: Member) -> dict[str, Any]:
+    try:
+        value = json.loads(_content(file, member).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BadRowError(f"{member.name} is broken JSON: {str(error).split(';')[0]}") from None
+    if not isinstance(value, dict):
+        raise BadRowError(f"{member.name} is not a JSON object")
+    return value
+
+
+def _content(file: IO[bytes], member: Member) -> bytes:
+    if member.size > MAX_MEMBER:
+        raise BadRowError(f"{member.name} is larger than {MAX_MEMBER} bytes")
+    try:
+        file.seek(member.data)
+        data = file.read(member.size)
+    except (OSError, EOFError):
+        data = b""
+    if len(data) < member.size:
+        raise BadRowError(f"{member.name} is cut short (the tar file is truncated)")
+    return data
+
+
+def _write_tar(file: IO[bytes], groups: list[_Group], target: Path) -> None:
+    with replacing(target) as raw:
+        compressed = target.suffix.lower() in (".gz", ".tgz")
+        out = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if compressed else raw
+        for group in groups:
+            for _, member in group.members:
+                file.seek(member.start)
+                left = member.end - member.start
+                while left and (piece := file.read(min(left, 1 << 20))):
+                    out.write(piece)
+                    left -= len(piece)
+        out.write(bytes(2 * BLOCK))
+        if compressed:
+            out.close()

@@ -1,0 +1,275 @@
+"""Opening data: recognise the format, find the card, map the columns, stream the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from data_cards.cards import Card, find_card, load_card
+from data_cards.columns import describe, normalise_mapping, require_text
+from data_cards.errors import BadInputError
+from data_cards.readers.base import DESCRIBE, Format, format_named, formats
+from data_cards.readers.hf import PREFIX
+from data_cards.readers.minigpt4 import INSTRUCTION
+from data_cards.sample import Sample
+from data_cards.seen_ids import SeenIds
+
+_PROBED = 32
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data that was recognised and can be streamed any number of times.
+
+    Attributes:
+        path: The file, folder or brace pattern, or ``hf://owner/name[:config]``.
+        format: Name of the format.
+        how: How it was recognised and which columns were taken, in words for the user.
+        card: The data card in use, if any.
+        image_root: The folder that image paths are relative to and must not leave.
+        columns: Noun to field.
+        name: Name of the data set, for ids that are made and :attr:`Sample.source`.
+        split: Split (``hf`` only).
+        config: Configuration (``hf`` only).
+        streaming: Whether the hub is streamed rather than downloaded (``hf`` only).
+        default_instruction: What is asked where a record has no instruction.
+    """
+
+    path: str | Path
+    format: str
+    how: str = ""
+    card: Card | None = None
+    image_root: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    split: str | None = None
+    config: str | None = None
+    streaming: bool = True
+    default_instruction: str | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the data lie on the Hugging Face hub."""
+        return str(self.path).startswith(PREFIX)
+
+    @property
+    def file(self) -> Path:
+        """The path as a path."""
+        return Path(self.path)
+
+    def at(self, path: Path) -> Source:
+        """The same source, reading another file of it."""
+        return replace(self, path=path)
+
+    def samples(self) -> Iterator[Sample]:
+        """Stream every record as a sample, bad ones with their reason; ids are unique.
+
+        Where an id was seen before, the later row is a bad one and gets a made id.
+
+        Raises:
+            BadInputError: The file is broken at a place that cannot be passed over.
+        """
+        seen = SeenIds()
+        for sample in format_named(self.format).read(self):
+            first = seen.first(sample.id, sample.row)
+            if first is not None:
+                reason = sample.error or f"duplicate id {sample.id[:80]!r}, first at row {first}"
+                made = f"{self.name}:{sample.row}"
+                while seen.first(made, sample.row) is not None:
+                    made += "+"
+                sample = replace(sample, id=made, error=reason)
+            yield sample
+
+    def copy_rows(
+        self, rows: Sequence[int], out_dir: Path, copy_images: bool = False
+    ) -> list[Path]:
+        """Write these records, unchanged and in input order, in the input's own format.
+
+        Args:
+            rows: Values of :attr:`Sample.row`, in any order.
+            out_dir: Where to; made if needed.
+            copy_images: Also copy image files, to ``images/`` (``minigpt4``: ``image/``); an
+                image folder's are always copied.
+
+        Returns:
+            The files and folders written.
+
+        Raises:
+            BadInputError: A row is not there, an image is missing, the disk is full, or the
+                output would be written over the input.
+        """
+        return format_named(self.format).copy_rows(self, rows, Path(out_dir), copy_images)
+
+    def files(self) -> list[Path]:
+        """The files that hold the records (not the images), for a manifest."""
+        return format_named(self.format).files(self)
+
+    def count_hint(self) -> int | None:
+        """Number of records if that is cheap to know, for progress bars; else ``None``."""
+        return format_named(self.format).count_hint(self)
+
+
+def open_source(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    images: str | Path | None = None,
+    card: str | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    split: str | None = None,
+    config: str | None = None,
+    streaming: bool = True,
+    default_instruction: str | None = None,
+) -> Source:
+    """Recognise data and make ready to stream it.
+
+    Args:
+        path: File, folder, brace pattern of tars, or ``hf://owner/name[:config]``.
+        format: Name of the format, where it should not be recognised.
+        images: Folder that image paths are relative to; found by trying the first images where
+            it is not given (the card's, the data's own, ``images/``, ``image/``).
+        card: Name of a card, a path to one, or ``"none"``; found by file name if not given.
+        columns: Noun (:data:`data_cards.columns.NOUNS`) to field, over what the card says.
+        split: Split (``hf`` only).
+        config: Configuration (``hf`` only).
+        streaming: Stream the hub rather than download it (``hf`` only).
+        default_instruction: What is asked where a record has no instruction.
+
+    Returns:
+        The source; ``how`` says what was recognised.
+
+    Raises:
+        BadInputError: Nothing there, an unknown format, or no column for the response.
+    """
+    remote = str(path).startswith(PREFIX)
+    if not remote:
+        path = Path(path).expanduser()
+        if not path.exists() and "{" not in str(path):
+            raise BadInputError(f"{path} does not exist", "Check the path.")
+    chosen = _choose_card(path, card)
+    notes: list[str] = []
+    kind, reason = _choose_format(path, format, remote)
+    if chosen and format is None and chosen.format and chosen.format != kind.name:
+        if card is None:
+            notes.append(f"card {chosen.name} not used, it is about {chosen.format} data")
+            chosen = None
+        else:
+            kind, reason = format_named(chosen.format), f"the card {chosen.name} says so"
+    given = normalise_mapping(columns or {}, "columns")
+    source = Source(
+        path=path if remote else Path(path),
+        format=kind.name,
+        card=chosen,
+        name=chosen.source if chosen else _stem(path),
+        split=split,
+        config=config,
+        streaming=streaming,
+    )
+    fields = kind.fields(source)
+    mapping = kind.columns(fields)
+    if chosen is not None:
+        mapping.pop("source", None)  # the card's own name, unless it maps a field
+        mapping |= chosen.columns
+    mapping |= given
+    _require_known(given, fields, source)
+    require_text(mapping, fields, str(path))
+    asked = default_instruction or (chosen.instruction if chosen else None)
+    if asked is None and not mapping.get("conversations") and not mapping.get("instruction"):
+        asked = INSTRUCTION if kind.name == "minigpt4" else DESCRIBE
+    source = replace(source, columns=mapping, default_instruction=asked)
+    root, said = _choose_image_root(source, images)
+    notes = [f"{kind.name}: {reason}", f"columns {describe(mapping)}", *notes]
+    if chosen is not None:
+        notes.append(f"by the card {chosen.name}")
+    if asked is not None and not mapping.get("instruction") and not mapping.get("conversations"):
+        notes.append(f'no question in the data: every sample is asked "{asked}"')
+    if said:
+        notes.append(said)
+    return replace(source, image_root=root, how="; ".join(notes))
+
+
+def _choose_card(path: str | Path, card: str | None) -> Card | None:
+    if card is not None:
+        return None if card in ("", "none") else load_card(card)
+    name = find_card(path)
+    return None if name is None else load_card(name)
+
+
+def _choose_format(path: str | Path, format: str | None, remote: bool) -> tuple[Format, str]:
+    if format is not None:
+        return format_named(format), "as stated"
+    if remote:
+        return format_named("hf"), "the path begins with hf://"
+    for kind in formats().values():
+        reason = kind.recognise(Path(path))
+        if reason is not None:
+            return kind, reason
+    known = "\n".join(f"  {kind.name}: {kind.summary}" for kind in formats().values())
+    raise BadInputError(
+        f"{path}: the format is not recognised; seen: {_glimpse(Path(path))}",
+        f"State it with format=, one of:\n{known}",
+    )
+
+
+def _glimpse(path: Path) -> str:
+    if path.is_dir():
+        names = sorted(entry.name for entry in islice(path.iterdir(), 1000))
+        return f"a folder with {', '.join(names[:6]) or 'nothing in it'}"
+    with path.open("rb") as file:
+        head = file.read(60)
+    return f"a file that begins with {head!r}" if head else "an empty file (0 bytes)"
+
+
+def _require_known(given: Mapping[str, str], fields: Sequence[str], source: Source) -> None:
+    for noun, value in given.items():
+        names = [name for name in value.split("|") if name]
+        if names and fields and not any(name in fields for name in names):
+            raise BadInputError(
+                f"{source.path}: no field {value!r} (for {noun}) in the first records",
+                f"Fields there: {', '.join(fields)}.",
+            )
+
+
+def _stem(path: str | Path) -> str:
+    name = str(path).removeprefix(PREFIX).partition(":")[0] if isinstance(path, str) else path.name
+    stem = name.rstrip("/").rsplit("/", 1)[-1].split("{")[0]
+    for suffix in (".gz", ".tar", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tgz"):
+        stem = stem.removesuffix(suffix)
+    return stem.strip("-_.") or "data"
+
+
+def _choose_image_root(source: Source, images: str | Path | None) -> tuple[Path | None, str]:
+    """The folder that holds most of the first images; and a remark where it is not the obvious."""
+    if images is not None:
+        folder = Path(images).expanduser()
+        if not folder.is_dir():
+            raise BadInputError(f"the image folder {folder} does not exist", "Check images=.")
+        return folder, f"images in {folder}"
+    if source.is_remote:
+        return None, ""
+    home = source.file if source.file.is_dir() else source.file.parent
+    named = [source.card.images] if source.card and source.card.images else []
+    folders = [home / name for name in dict.fromkeys([*named, "", "images", "image"])]
+    if source.format == "minigpt4":
+        folders.reverse()
+    folders = [folder for folder in folders if folder.is_dir()] or [home]
+    if len(folders) == 1 or source.format in ("webdataset", "imagefolder"):
+        return folders[-1 if source.format == "minigpt4" else 0], ""
+    best, most = folders[0], 0
+    for folder in folders:
+        found = _images_found(replace(source, image_root=folder))
+        if found > most:
+            best, most = folder, found
+    return best, f"images in {best}" if best != home else ""
+
+
+def _images_found(source: Source) -> int:
+    count = 0
+    try:
+        for sample in islice(format_named(source.format).read(source), _PROBED):
+            count += sum(ref.path is not None and ref.path.is_file() for ref in sample.images)
+    except BadInputError:
+        pass  # said in full when the samples are read
+    return count

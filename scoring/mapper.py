@@ -1,0 +1,180 @@
+"""Sample metrics over one shard: ask the stores, compute what they lack, give columns back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.images import (
+    ARROW_TYPES,
+    ImageStage,
+    arrow_schema,
+    vector_schema,
+    vectors_from,
+    vectors_table,
+)
+from scoring.metric import Batch, SampleMetric, metric_key
+from scoring.shards import Shard
+from scoring.store import KeyedStore, content_key
+
+NOTES = pa.field("notes", pa.string())
+
+
+class Mapper:
+    """What the mapping pass keeps between shards.
+
+    Args:
+        cache: Root of the content-addressed stores.
+        metrics: Sample metrics to compute.
+        images: The image stage; its encoder also encodes the texts.
+
+    Attributes:
+        computed: Rows really computed, per metric, and ``texts_encoded``.
+        seconds: Where the time went.
+    """
+
+    def __init__(self, cache: Path, metrics: Sequence[SampleMetric], images: ImageStage) -> None:
+        self.metrics = list(metrics)
+        self.images = images
+        self.encoder = images.encoder
+        self.stores = {
+            metric.spec.name: KeyedStore(
+                cache / f"{metric.spec.name}-{metric_key(metric)}",
+                arrow_schema(metric.spec.columns).append(NOTES),
+            )
+            for metric in self.metrics
+        }
+        self.texts = (
+            None
+            if self.encoder is None
+            else KeyedStore(
+                cache / f"text-vectors-{self.encoder.key}", vector_schema(self.encoder.dim)
+            )
+        )
+        self.computed: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
+
+    def schema(self) -> pa.Schema:
+        """Columns that :meth:`columns` gives, in order."""
+        fields = [
+            field
+            for metric in [*self.metrics, *self.images.metrics]
+            for field in arrow_schema(metric.spec.columns)
+        ]
+        return pa.schema(fields)
+
+    def columns(self, shard: Shard) -> tuple[dict[str, pa.Array], list[list[str]]]:
+        """All columns of a shard, null in bad rows, and per row what explains its nulls."""
+        good = shard.good
+        notes: list[list[str]] = [[] for _ in range(len(shard))]
+        columns: dict[str, pa.Array] = {}
+        vectors = dict(zip(good, self.image_vectors(shard), strict=True))
+        for metric in self.metrics:
+            name = metric.spec.name
+            with self.clock(name):
+                rows = self._rows(metric, shard, vectors)
+            for column in metric.spec.columns:
+                columns[column.name] = _spread(rows[column.name], good, len(shard))
+            for index, note in zip(good, rows["notes"].to_pylist(), strict=True):
+                if note:
+                    notes[index].append(f"{name}: {note}")
+        pictured = [index for index in good if shard.image_keys[index]]
+        for name, store in self.images.measured.items():
+            rows = store.take([shard.image_keys[index][0] for index in pictured])
+            for field in store.schema:
+                columns[field.name] = _spread(rows[field.name], pictured, len(shard))
+            for index in set(good).difference(pictured):
+                notes[index].append(f"{name}: no image")
+        return columns, notes
+
+    def image_vectors(self, shard: Shard) -> list[np.ndarray]:
+        """Per good sample, the unit vectors of its images, shape (images, dim)."""
+        rows = [shard.image_keys[index] for index in shard.good]
+        flat = self.images.vectors_of([key for row in rows for key in row])
+        return _split(flat, [len(row) for row in rows])
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit float32 vectors of ``texts``; only those never seen before are encoded."""
+        if self.encoder is None or self.texts is None:
+            raise RuntimeError("a metric embeds texts without declaring that it needs to")
+        keys = [content_key(text) for text in texts]
+        by_key = dict(zip(keys, texts, strict=True))
+        missing = self.texts.missing(keys)
+        if missing:
+            with self.clock("text encoder"):
+                fresh = self.encoder.encode_texts([by_key[key] for key in missing])
+            self.texts.append(missing, vectors_table(fresh))
+            self.computed["texts_encoded"] += len(missing)
+        return vectors_from(self.texts.take(keys))
+
+    def pool_vectors(self, shard: Shard) -> list[np.ndarray]:
+        """Per sample one image and one response vector (renormalised means), NaN where none."""
+        from scoring.metrics.alignment import pieces
+
+        split = [pieces(shard.samples[index].response) for index in shard.good]
+        texts = self.embed_texts([piece for row in split for piece in row])
+        spaces = (self.image_vectors(shard), _split(texts, [len(row) for row in split]))
+        blocks = []
+        for rows in spaces:
+            block = np.full((len(shard), texts.shape[1]), np.nan, np.float32)
+            for index, vectors in zip(shard.good, rows, strict=True):
+                if len(vectors):
+                    mean = vectors.mean(axis=0)
+                    block[index] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+            blocks.append(block)
+        return blocks
+
+    @contextmanager
+    def clock(self, name: str) -> Iterator[None]:
+        """Add the seconds spent inside to ``seconds[name]``."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def _rows(self, metric: SampleMetric, shard: Shard, vectors: dict[int, np.ndarray]) -> pa.Table:
+        store = self.stores[metric.spec.name]
+        keys = [shard.contents[index] for index in shard.good]
+        first = {shard.contents[index]: index for index in reversed(shard.good)}
+        missing = store.missing(keys)
+        if missing:
+            todo = [first[key] for key in missing]
+            batch = Batch(
+                [shard.samples[index].instruction for index in todo],
+                [shard.samples[index].response for index in todo],
+                [vectors[index] for index in todo],
+                self.embed_texts if self.encoder is not None else None,
+            )
+            result = metric.score(batch)
+            columns: dict[str, Any] = {
+                column.name: pa.array(
+                    result.columns[column.name], ARROW_TYPES[column.kind], from_pandas=True
+                )
+                for column in metric.spec.columns
+            }
+            columns["notes"] = pa.array(list(result.notes), pa.string())
+            store.append(missing, pa.table(columns))
+            self.computed[metric.spec.name] += len(missing)
+        return store.take(keys)
+
+
+def _split(flat: np.ndarray, lengths: Sequence[int]) -> list[np.ndarray]:
+    return np.split(flat, np.cumsum(lengths[:-1], dtype=int)) if lengths else []
+
+
+def _spread(values: pa.ChunkedArray, places: Sequence[int], size: int) -> pa.Array:
+    """Put the k values at their places among ``size`` rows, null elsewhere."""
+    if not len(values):
+        return pa.nulls(size, values.type)
+    index = np.full(size, -1)
+    index[list(places)] = np.arange(len(places))
+    taken = pa.array(np.maximum(index, 0), mask=index < 0)
+    return values.combine_chunks().take(taken)

@@ -1,0 +1,27 @@
+"""The metrics, one module each; importing this package registers them all and loads no model."""
+
+from scoring.metrics import (
+    alignment,
+    boilerplate,
+    diversity,
+    embedding,
+    image_quality,
+    language,
+    length,
+    likelihood,
+    repetition,
+    reward,
+)
+
+__all__ = [
+    "alignment",
+    "boilerplate",
+    "diversity",
+    "embedding",
+    "image_quality",
+    "language",
+    "length",
+    "likelihood",
+    "repetition",
+    "reward",
+]

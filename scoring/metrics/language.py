@@ -1,0 +1,133 @@
+"""The language of the response, and whether the instruction asked in another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from scoring.metric import Batch, Column, MetricSpec, Models, Scores, register
+
+if TYPE_CHECKING:
+    from lingua import LanguageDetector
+
+LANGUAGES = (
+    "ARABIC ARMENIAN BENGALI BOKMAL BULGARIAN CATALAN CHINESE CROATIAN CZECH DANISH DUTCH ENGLISH "
+    "FINNISH FRENCH GEORGIAN GERMAN GREEK GUJARATI HEBREW HINDI HUNGARIAN INDONESIAN ITALIAN "
+    "JAPANESE KOREAN MARATHI PERSIAN POLISH PORTUGUESE PUNJABI ROMANIAN RUSSIAN SERBIAN SLOVAK "
+    "SPANISH SWEDISH TAGALOG TAMIL TELUGU THAI TURKISH UKRAINIAN URDU VIETNAMESE"
+).split()
+"""44 of lingua's 75: short English words pass for Latin, Tswana or Maori when those compete."""
+
+# Measured on 1,907 English and 2,845 other real captions (median 11 characters, stamps and emoji
+# names in some 60 languages): with the floors of `language`, 97 % of English and 91 % of other
+# answers are right; a ratio of 20 calls 0.5 % of the English captions foreign and finds 70 % of
+# the others (10: 0.9 % and 77 %; 100: 0.05 % and 59 %).
+_SURE, _SURE_LONG, _LONG = 0.5, 0.3, 30
+_RATIO = 20.0
+_ASKED = 0.2
+
+
+@register
+class Language:
+    """Language identification by character n-grams (lingua), silent where it cannot know."""
+
+    version: ClassVar[int] = 1
+    spec: ClassVar[MetricSpec] = MetricSpec(
+        name="language",
+        summary="Language of the response, and whether it is the instruction's.",
+        formula=(
+            f"P(l | text) over {len(LANGUAGES)} languages. `language` = the likeliest l of the "
+            f"response if P ≥ {_SURE}, or P ≥ {_SURE_LONG} and at least {_LONG} characters; else "
+            "null. `language_match` with q the likeliest language of the instruction (P ≥ "
+            f"{_ASKED}): false if max_l P(l | response) ≥ {_RATIO:g} · P(q | response), true if q "
+            "is the likeliest for the response too, null between"
+        ),
+        columns=(
+            Column("language", "ISO 639-1 code", kind="string"),
+            Column("language_confidence", "P of the likeliest language", (0.0, 1.0)),
+            Column(
+                "language_match",
+                "whether response and instruction are in one language",
+                (0.0, 1.0),
+                "higher",
+                "bool",
+            ),
+        ),
+        needs=frozenset({"text"}),
+        cost="about 0.2 ms a text; 740 MB and about 6 s to load",
+        source="lingua-language-detector (Apache-2.0), its high-accuracy mode; floors measured",
+    )
+
+    def __init__(self, models: Models) -> None:
+        del models
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The languages, the floors and the detector's version."""
+        from importlib.metadata import version
+
+        return {
+            "detector": version("lingua-language-detector"),
+            "languages": LANGUAGES,
+            "floors": [_SURE, _SURE_LONG, _LONG, _ASKED],
+            "ratio": _RATIO,
+        }
+
+    def score(self, batch: Batch) -> Scores:
+        """Identify each text once; rows that cannot be told apart are null with a note."""
+        known: dict[str, dict[str, float]] = {}
+        for text in (*batch.instructions, *batch.responses):
+            if text not in known:
+                known[text] = self._confidences(text)
+        columns: dict[str, list[Any]] = {c.name: [] for c in self.spec.columns}
+        notes: list[str | None] = []
+        for instruction, response in zip(batch.instructions, batch.responses, strict=True):
+            found = known[response]
+            top = max(found, key=lambda code: (found[code], code), default=None)
+            confidence = found[top] if top is not None else 0.0
+            floor = _SURE_LONG if len(response) >= _LONG else _SURE
+            told = top is not None and confidence >= floor
+            match, doubt = _match(known[instruction], found)
+            columns["language"].append(top if told else None)
+            columns["language_confidence"].append(confidence if top is not None else None)
+            columns["language_match"].append(match)
+            if top is None:
+                notes.append("no words to tell the language by")
+            elif not told:
+                notes.append("too short or too mixed to tell the language")
+            else:
+                notes.append(doubt)
+        return Scores({**columns}, notes)
+
+    @cached_property
+    def _detector(self) -> LanguageDetector:
+        import lingua
+
+        chosen = [getattr(lingua.Language, name) for name in LANGUAGES]
+        return lingua.LanguageDetectorBuilder.from_languages(*chosen).build()
+
+    def _confidences(self, text: str) -> dict[str, float]:
+        """Probability of each language, by ISO code; empty where there are no words."""
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        if not any(character.isalpha() for character in clean):
+            return {}
+        found = {
+            value.language.iso_code_639_1.name.lower(): value.value
+            for value in self._detector.compute_language_confidence_values(clean)
+        }
+        return found if max(found.values()) > 0 else {}
+
+
+def _match(asked: Mapping[str, float], found: Mapping[str, float]) -> tuple[bool | None, str | None]:
+    """Whether two texts are in one language, or why that is not known."""
+    if not found:
+        return None, None
+    language = max(asked, key=lambda code: (asked[code], code), default=None)
+    if language is None or asked[language] < _ASKED:
+        return None, "the instruction's language is not clear"
+    likeliest = max(found.values())
+    if found[language] == likeliest:
+        return True, None
+    if likeliest >= _RATIO * found[language]:
+        return False, None
+    return None, "too close to call whether the languages match"

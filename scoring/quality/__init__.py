@@ -1,0 +1,1 @@
+"""What a sample is worth, all metrics taken together: floors, consensus, learned models."""

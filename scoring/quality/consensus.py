@@ -1,0 +1,110 @@
+"""Quality without labels: the mean of the percentile ranks of several metrics."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from scoring.metric import Direction
+
+CONSENSUS_COLUMNS = ("alignment", "alignment_min", "judge_yes", "repetition", "image_blankness")
+"""What the consensus is made of unless told otherwise: columns of which more (or less) is better
+for any purpose. Image-text agreement counts twice, as the mean over the sentences and as the
+weakest sentence, since nothing else here looks at image and text together. Left out: lengths,
+likelihood and IFD (too little and too much are both bad, so they declare no direction),
+boilerplate and language (floors: they separate, they don't rank), distances and density (the
+clusters and the near-duplicate test see to diversity)."""
+
+
+def percentile_ranks(values: np.ndarray, direction: Direction = "higher") -> np.ndarray:
+    """Rank of each value among the values that are there, as a share.
+
+    The k-th smallest of m distinct values gets (k - 1/2) / m; equal values share the mean of
+    their ranks (mid-ranks).
+
+    Args:
+        values: (n,) float, NaN where missing; infinities are the largest and smallest values.
+        direction: ``"lower"`` turns the ranks round, so that the result is higher-better.
+
+    Returns:
+        (n,) in (0, 1), mean 1/2 over the non-missing; NaN where missing.
+    """
+    from scipy.stats import rankdata
+
+    values = np.asarray(values, dtype=np.float64)
+    result = np.full(values.shape, np.nan)
+    there = ~np.isnan(values)
+    signed = values[there] if direction == "higher" else -values[there]
+    result[there] = (rankdata(signed, method="average") - 0.5) / max(int(there.sum()), 1)
+    return result
+
+
+def consensus(
+    columns: Mapping[str, np.ndarray],
+    directions: Mapping[str, Direction],
+    *,
+    weights: Mapping[str, float] | None = None,
+) -> np.ndarray:
+    """Mean percentile rank over the metrics; in [0, 1], higher is better.
+
+    quality_i = sum_m w_m p_m(i) / sum_m w_m, over the metrics m that row i has. Ranks make
+    metrics of different scales comparable without any fitted constant, and no outlier can
+    dominate. A row that lacks a metric is judged by the others; it is neither punished nor
+    helped.
+
+    Args:
+        columns: Name to (n,) float values, NaN where missing.
+        directions: Name to declared direction. A column with ``"none"`` does not count.
+        weights: Name to weight, 0 or more; 1 where not given.
+
+    Returns:
+        (n,) float64; NaN for rows that lack every metric.
+
+    Raises:
+        BadInputError: If no column counts, a direction is unknown, lengths differ, or a weight is
+            negative or names no column that counts.
+    """
+    weights = dict(weights or {})
+    counting = [name for name in columns if _direction(name, directions) != "none"]
+    for name, weight in weights.items():
+        if name not in counting:
+            raise BadInputError(
+                f"a weight is given for {name!r}, which does not count in the consensus",
+                _suggestion(name, counting),
+            )
+        if not (np.isfinite(weight) and weight >= 0):
+            raise BadInputError(f"the weight of {name!r} is {weight}", "Give a number from 0 up.")
+    counting = [name for name in counting if weights.get(name, 1.0) > 0]
+    if not counting:
+        raise BadInputError(
+            "no column has a direction and a weight: there is nothing to make a consensus of",
+            "Score with a metric that declares one, or rank by one column.",
+        )
+    lengths = {len(columns[name]) for name in counting}
+    if len(lengths) > 1:
+        raise BadInputError("the columns differ in length", "Give one value per row in each.")
+    total = np.zeros(lengths.pop())
+    weight_there = np.zeros_like(total)
+    for name in sorted(counting):
+        ranks = percentile_ranks(columns[name], directions[name])
+        there = ~np.isnan(ranks)
+        total[there] += weights.get(name, 1.0) * ranks[there]
+        weight_there[there] += weights.get(name, 1.0)
+    return np.divide(total, weight_there, out=np.full_like(total, np.nan), where=weight_there > 0)
+
+
+def _direction(name: str, directions: Mapping[str, Direction]) -> Direction:
+    if directions.get(name) not in ("higher", "lower", "none"):
+        raise BadInputError(
+            f"the direction of {name!r} is {directions.get(name)!r}",
+            "Declare it as higher, lower or none.",
+        )
+    return directions[name]
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"These count: {', '.join(known)}."
