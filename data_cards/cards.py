@@ -32,7 +32,7 @@ class Card:
         image_name: Pattern from an image id to its file (format ``minigpt4`` only).
         instruction: What is asked where the data holds no question.
         source: Name of the data set, for :attr:`Sample.source`.
-        files: Patterns of file or folder names that the card is about.
+        files: Patterns of the names (or ``folder/name``) of files or folders it is about.
         hub: Names on the Hugging Face hub that it is about.
     """
 
@@ -74,12 +74,14 @@ def find_card(path: str | Path) -> str | None:
     """Name of the card about this path, by file or (``hf://``) hub name, if there is one."""
     text = str(path)
     hub = text.removeprefix("hf://").partition(":")[0] if text.startswith("hf://") else None
+    parts = Path(text).absolute().parts
+    tails = ("/".join(parts[-1:]), "/".join(parts[-2:]))
     for name in list_cards():
         card = load_card(name)
         if hub is not None:
             if hub in card.hub:
                 return name
-        elif any(fnmatchcase(Path(text).name, pattern) for pattern in card.files):
+        elif any(fnmatchcase(tail, pattern) for tail in tails for pattern in card.files):
             return name
     return None
 

@@ -108,18 +108,20 @@ def read_bytes(ref: ImageRef, max_bytes: int = LIMITS.max_bytes) -> bytes:
         raise _bad("image not readable: permission denied", ref.name) from None
     except (OSError, ValueError) as error:
         raise _bad(f"image not readable: {_words(error)}", ref.name) from None
-    with os.fdopen(handle, "rb") as file:
-        try:
-            facts = os.fstat(file.fileno())
-            if stat.S_ISDIR(facts.st_mode):
-                raise _bad("image is a directory", ref.name)
-            if not stat.S_ISREG(facts.st_mode):
-                raise _bad("image is not a regular file", ref.name)
-            if facts.st_size > max_bytes:
-                raise _bad(f"image too large ({facts.st_size} bytes, limit {max_bytes})", ref.name)
+    try:
+        facts = os.fstat(handle)
+        if stat.S_ISDIR(facts.st_mode):
+            raise _bad("image is a directory", ref.name)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _bad("image is not a regular file", ref.name)
+        if facts.st_size > max_bytes:
+            raise _bad(f"image too large ({facts.st_size} bytes, limit {max_bytes})", ref.name)
+        with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read(max_bytes)
-        except OSError as error:
-            raise _bad(f"image not readable: {_words(error)}", ref.name) from None
+    except OSError as error:
+        raise _bad(f"image not readable: {_words(error)}", ref.name) from None
+    finally:
+        os.close(handle)
 
 
 def decode(

@@ -150,13 +150,14 @@ def open_source(
             raise BadInputError(f"{path} does not exist", "Check the path.")
     chosen = _choose_card(path, card)
     notes: list[str] = []
-    kind, reason = _choose_format(path, format, remote)
-    if chosen and format is None and chosen.format and chosen.format != kind.name:
-        if card is None:
-            notes.append(f"card {chosen.name} not used, it is about {chosen.format} data")
-            chosen = None
-        else:
-            kind, reason = format_named(chosen.format), f"the card {chosen.name} says so"
+    said = chosen.format if chosen else None
+    if format is None and card is not None and said is not None:
+        kind, reason = format_named(said), f"the card {card} says so"
+    else:
+        kind, reason = _choose_format(path, format, remote)
+    if chosen and card is None and said not in (None, kind.name):
+        notes.append(f"card {chosen.name} not used, it is about {said} data")
+        chosen = None
     given = normalise_mapping(columns or {}, "columns")
     source = Source(
         path=path if remote else Path(path),

@@ -16,20 +16,42 @@ def write_card(
     work: Path, run: Run, selection: Selection, settings: SelectConfig, folder: Path
 ) -> Path:
     """Write ``README.md`` of a selection folder."""
+    from data_cards.cards import load_card
     from data_cards.write_card import selection_card
-
-    from pickwell.report_job import LIMITS, select_command
+    from pickwell import __version__
+    from pickwell.report_job import select_command
+    from scoring.metric import registry
     from scoring.store import atomic_path
 
+    described = run.manifest["input"]
+    funnel = selection.funnel()
+    known = registry()
+    metrics = [
+        {
+            "name": name,
+            "columns": ", ".join(column.name for column in known[name].spec.columns),  # type: ignore[attr-defined]
+            "key": key,
+        }
+        for name, key in run.manifest["metrics"].items()
+        if name in known
+    ]
+    card = load_card(described["card"]) if described["card"] else None
     text = selection_card(
-        name=folder.name,
-        source=run.manifest["input"],
-        models=run.manifest["models"],
-        metrics=run.manifest["metrics"],
-        parameters=dict(selection.parameters),
-        funnel=selection.funnel(),
+        title=folder.name,
+        source={
+            "name": described["card"] or Path(described["path"]).name,
+            "path": described["path"],
+            "how": described["how"],
+        },
+        read=sum(funnel.values()),
+        chosen=funnel["chosen"],
+        funnel=funnel,
+        parameters=selection.parameters,
+        version=__version__,
+        metrics=metrics,
+        models={role: str(model) for role, model in run.manifest["models"].items() if model},
         command=select_command(run.folder, folder, settings),
-        limits=LIMITS,
+        front_matter=card.front_matter if card is not None else None,
     )
     path = work / "README.md"
     with atomic_path(path) as temporary:

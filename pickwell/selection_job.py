@@ -114,7 +114,8 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     declared = run.columns()
     errors = np.asarray(run.scores["error"].to_pylist(), dtype=object)
     failed = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
-    floors = [f for f in DEFAULT_FLOORS if f.column in numbers] if settings.default_floors else []
+    usual = DEFAULT_FLOORS if settings.default_floors else ()
+    floors = [floor for floor in usual if set(floor.columns()) <= set(numbers)]
     floors += [parse_floor(text, numbers) for text in settings.floors]
     readable = {name: np.where(failed, np.nan, values) for name, values in numbers.items()}
     refused = np.asarray(apply_floors(readable, floors), dtype=object)

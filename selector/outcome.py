@@ -137,11 +137,10 @@ def shortfall(budget: int, taken: int, able: int) -> dict[str, str]:
     """The parameter that says so when fewer than the budget could be taken."""
     if taken >= budget:
         return {}
-    why = "" if taken == able else f", {able - taken:,} of them near-duplicates of a chosen one"
-    return {
-        "shortfall": f"{budget:,} asked for, {taken:,} taken: "
-        f"only {able:,} could be chosen from{why}"
-    }
+    why = f"{able:,} could be chosen from"
+    if taken < able:
+        why += f", {able - taken:,} of them near-duplicates of a chosen one"
+    return {"shortfall": f"{budget:,} asked for, {taken:,} taken: {why}"}
 
 
 def check_budget(budget: int) -> None:

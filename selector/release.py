@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from data_cards.errors import BadInputError
 from selector.clusters import given_clusters
-from selector.outcome import Outcome, check_budget, join, number, whole
+from selector.outcome import Outcome, check_budget, join, number
 from selector.pick import cluster_pool, seat
 from selector.picker import Options, register
 from selector.selection import Candidates, Selection
@@ -166,23 +166,13 @@ def _explain(
     """Stage and reason, in the terms of the rule."""
     quality = np.asarray(outcome.candidates.quality, dtype=np.float64)
     outcome.rank[picks] = np.arange(1, len(picks) + 1)
-    lead = pa.array(
-        [
-            f" in cluster {c}, which gives {granted.get(c, 0)}"
-            for c in range(max(granted, default=-1) + 1)
-        ],
-        pa.string(),
-    )
+    labels = range(max(granted, default=-1) + 1)
+    first_of = pa.array([f" {granted.get(c, 0):,} of cluster {c}" for c in labels], pa.string())
 
     def say(part: np.ndarray, ending: str) -> pa.Array:
-        cut = np.trunc(quality[part])
-        scores = pa.array(
-            [f"score {number(q)}, cut to {c:.0f}" for q, c in zip(quality[part], cut, strict=True)],
-            pa.string(),
-        )
-        return join(
-            scores, ": one of the first", lead.take(pa.array(outcome.cluster[part])), ending
-        )
+        told = [f"score {number(q)}, cut to {np.trunc(q):.0f}" for q in quality[part]]
+        where = first_of.take(pa.array(outcome.cluster[part]))
+        return join(pa.array(told, pa.string()), ": one of the first", where, ending)
 
     outcome.put(picks, "chosen", say(picks, ""))
     rest = rows[outcome.rank[rows] < 0]
@@ -197,22 +187,16 @@ def _explain(
         say(beaten, f", but not among the first {budget:,} when the clusters are put together"),
     )
     others = rest[~first[rest]]
-    lowest = np.full(len(lead), np.nan)
+    lowest = np.full(len(first_of), np.nan)
     for row in picks:
         c = outcome.cluster[row]
         lowest[c] = np.fmin(lowest[c], np.trunc(quality[row]))
     last = pa.array(
-        [f"; the last one taken had {v:.0f}" if v == v else "" for v in lowest], pa.string()
+        ["" if np.isnan(v) else f"; the last one taken had {v:.0f}" for v in lowest], pa.string()
     )
-    spots = pa.array(outcome.cluster[others])
-    outcome.put(
-        others,
-        "not chosen",
-        join(
-            "score cut to ",
-            whole(np.trunc(quality[others]).astype(np.int64)),
-            ": not among the first",
-            lead.take(spots),
-            last.take(spots),
-        ),
+    home = pa.array(outcome.cluster[others])
+    cut = pa.array([f"{value:.0f}" for value in np.trunc(quality[others])], pa.string())
+    reasons = join(
+        "score cut to ", cut, ": not among the first", first_of.take(home), last.take(home)
     )
+    outcome.put(others, "not chosen", reasons)

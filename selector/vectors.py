@@ -58,7 +58,7 @@ def resolve_space(candidates: Candidates, space: Space | None) -> Space | None:
         BadInputError: If ``"image"`` or ``"text"`` is asked for and there are no such vectors.
     """
     there = {"image": candidates.image_vectors, "text": candidates.text_vectors}
-    found: list[Space] = [kind for kind in ("image", "text") if there[kind] is not None]  # type: ignore[misc]
+    found: list[Space] = [kind for kind in ("image", "text") if there[kind] is not None]
     if space is None or space == "both":
         return "both" if len(found) == 2 else found[0] if found else None
     if space not in there:

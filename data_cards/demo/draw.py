@@ -1,4 +1,4 @@
-"""Drawing by hashes: each decision depends on its own key, so that a new source changes no other."""
+"""Drawing by hashes: a decision depends on its own key, so that a new source changes no other."""
 
 from __future__ import annotations
 

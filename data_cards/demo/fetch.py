@@ -110,7 +110,9 @@ def unpack_folder(debs: Path, root: Path) -> FetchReport:
     if not files:
         raise BadInputError(f"{debs} holds no .deb file", WITHOUT_APT + " ".join(PACKAGES))
     root.mkdir(parents=True, exist_ok=True)
-    unpacked, present, missing = {}, {}, {}
+    unpacked: dict[str, str] = {}
+    present: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for deb in files:
         try:
             before = {name: _present(root, name) for name in PACKAGES}

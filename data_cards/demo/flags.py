@@ -29,16 +29,30 @@ def _where(category: str) -> str:
     return _REGIONS.get(plain, f"in {plain}")
 
 
+def place_name(name: str) -> str:
+    """The name as it stands inside a sentence: ``"the Netherlands"``, ``"Peru"``."""
+    if name.startswith("The "):
+        return "the" + name[3:]
+    plural = re.match(
+        r"Dominican Rep|Central African|United |Netherlands|Philippines|Bahamas|Maldives|Comoros"
+        r"|Seychelles|Gambia|Czech Rep|Ivory Coast|Solomon|Marshall|Cayman|Faroe|Falkland"
+        r"|Democratic",
+        name,
+    )
+    return f"the {name}" if plural else name
+
+
 def flag_questions(item: CaptionedImage, draw: Draw) -> Iterator[tuple[str, str, str]]:
     """(kind, prompt, answer) for one flag of KGeography."""
-    place, capital, where = item.caption, item.text("capital"), _where(item.category)
+    place = place_name(item.caption)
+    capital, where = item.text("capital"), _where(item.category)
     key = (item.source, item.key)
-    answers = [f"This is the flag of {place}.", f"{place}.", f"It is flown in {place}."]
+    answers = [f"This is the flag of {place}.", f"{item.caption}.", f"It is flown in {place}."]
     if where and place not in where:
         answers += [
             f"The flag of {place}, {where}.",
             f"It belongs to {place}, which lies {where}.",
-            f"{place}, {where}, has this flag.",
+            f"{place[:1].upper()}{place[1:]}, {where}, has this flag.",
         ]
     prompt = draw.pick(PROMPTS["flag_place"], "flag_place", *key)
     yield "flag_place", prompt, draw.pick(answers, "flag answer", *key)

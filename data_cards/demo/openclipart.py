@@ -24,6 +24,20 @@ SERIES_SIZE = 8
 _AUTHOR_FIELDS = re.compile(r"<(?:\w+:)?Agent\b.*?</(?:\w+:)?Agent>", re.S)
 _WORK = re.compile(r"<(?:\w+:)?Work\b.*?</(?:\w+:)?Work>", re.S)
 _SERIES = re.compile(r"part of the flat icon|submission|sibmission|\bclip ?arts?$|\btheme$", re.I)
+# Titles of whole series that are true of each drawing all the same, only vague.
+_VAGUE = frozenset(
+    {
+        "card",
+        "stick man",
+        "simple arrows",
+        "australian maps",
+        "map symbols",
+        "homes clipart",
+        "boating rules illustration",
+        "people",
+        "segmented",
+    }
+)
 _JUNK_KEYWORDS = re.compile(r"hash|0x|unsorted|^\W*$|^\d+$|@|united_nations_member|subnational")
 _JUNK_DESCRIPTION = re.compile(
     r"@|hash\(|created? with|https?:|released into|contact:|converted from|part of .* collection"
@@ -89,6 +103,8 @@ def _natural_defect(entry: _Entry, shared: int, known: frozenset[str]) -> str | 
     title = clean_title(entry.title)
     if not _words(title):
         return "empty title"
+    if entry.title.casefold() in _VAGUE:
+        return "doubtful title"
     series = shared >= SERIES_SIZE or (shared > 1 and "nicu buculei -" in entry.title.lower())
     if _SERIES.search(entry.title) or (series and not _says_the_file_name(title, entry.key)):
         return "boilerplate title"
@@ -111,8 +127,8 @@ def iter_openclipart(root: Path) -> Iterator[CaptionedImage]:
         defect = _natural_defect(entry, shared[entry.title.casefold()], known)
         description = "" if _JUNK_DESCRIPTION.search(entry.description) else entry.description
         title = entry.title if defect else clean_title(entry.title)
-        keywords = ("keywords", ", ".join(entry.keywords))
-        texts = make_texts(("title", title), ("description", description), keywords)
+        words = ", ".join(entry.keywords)
+        texts = make_texts(("title", title), ("description", description), ("keywords", words))
         category = entry.key.rsplit("/", 1)[0]
         yield CaptionedImage(
             "openclipart", entry.key, entry.png, None, texts, category, LICENCE, defect

@@ -40,7 +40,7 @@ def pixel_hash(encoded: bytes) -> str | None:
 
 
 def image_hash(item: CaptionedImage) -> str:
-    """:func:`pixel_hash` of the item's picture, or ``"bytes:"`` and a hash of what cannot be read."""
+    """:func:`pixel_hash` of the item's picture; ``"bytes:..."`` where that cannot be decoded."""
     encoded = item.read()
     return pixel_hash(encoded) or "bytes:" + hashlib.sha256(encoded).hexdigest()
 

@@ -29,7 +29,7 @@ from data_cards.demo.sources import PACKAGES, SOURCES, missing_sources
 from data_cards.demo.split import split_items
 from data_cards.errors import BadInputError
 
-PER_DEFECT = 85
+PER_DEFECT = 95
 STAMP = "stamp.json"
 _SIGNATURES = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data_cards.demo.captioned import CaptionedImage
 from data_cards.demo.draw import Draw
-from data_cards.demo.flags import flag_questions
+from data_cards.demo.flags import flag_questions, place_name
 from data_cards.demo.prompts import PROMPTS
 from data_cards.demo.topics import Topic, topic_of, with_article
 from data_cards.demo.wordnet import Glosses
@@ -41,6 +41,18 @@ class Thing:
     noun: str
     phrase: str
     topic: Topic
+
+
+def country_of_flag(item: CaptionedImage) -> str:
+    """The place of a flag in Open Clip Art's regional folders, else the empty string."""
+    region = re.search(r"/flags/(?:africa|america|asia|europe|oceania)\b", item.category)
+    # In the series of national flags the file is named like the place; others show anything.
+    stem = re.sub(r"[^a-z]", "", item.key.rsplit("/", 1)[-1])
+    letters = re.sub(r"[^a-z]", "", item.caption.casefold())
+    if not region or item.source != "openclipart" or "flag" in letters or stem != letters:
+        return ""
+    place = re.sub(r"^(.+?) - (.+)$", r"\2, \1", item.caption)
+    return place_name(place.title() if place.islower() else place)
 
 
 def sentence(text: str) -> str:
@@ -112,7 +124,9 @@ class Asker:
     def _captions(self, item: CaptionedImage) -> Iterator[tuple[str, str, str]]:
         style = self._draw.number("style", item.source, item.key)
         caption, thing = item.caption, self.thing(item)
-        if item.source != "tuxpaint" and thing is not None and style < 0.4:
+        if country_of_flag(item):
+            caption = f"the flag of {country_of_flag(item)}"
+        elif item.source != "tuxpaint" and thing is not None and style < 0.4:
             caption = thing.phrase
         answer = sentence(caption) if style < 0.7 else caption
         yield "caption", self.prompt("caption", item), answer
@@ -133,8 +147,11 @@ class Asker:
     def _facts(self, item: CaptionedImage) -> Iterator[tuple[str, str, str]]:
         topic, thing, gloss = topic_of(item), self.thing(item), self.definition(item)
         name = item.caption.rstrip(".")
-        if topic is not None and item.source not in ("gimp", "wesnoth"):
-            shown = thing.phrase if thing else f"“{name}”"
+        short = len(name.split()) <= 6
+        if topic is not None and short and item.source not in ("gimp", "wesnoth"):
+            shown = thing.phrase if thing else f"“{name.strip('“”')}”"
+            if country_of_flag(item):
+                shown = f"the flag of {country_of_flag(item)}"
             wordings = (
                 f"It belongs with {topic.label}; more exactly, it shows {shown}.",
                 f"{sentence(topic.label)} What is shown is {shown}.",
@@ -162,11 +179,18 @@ class Asker:
         key = (item.source, item.key)
         other = self._draw.pick(others, "other", *key)
         if self._draw.number("yes", *key) < 0.5:
-            prompt, answers = thing.phrase, (f"Yes, this is {thing.phrase}.",
-                                             f"Yes, it shows {thing.phrase}.")
+            prompt, answers = (
+                thing.phrase,
+                (f"Yes, this is {thing.phrase}.", f"Yes, it shows {thing.phrase}."),
+            )
         else:
-            prompt, answers = other.phrase, (f"No, this is {thing.phrase}, not {other.phrase}.",
-                                             f"No. What it shows is {thing.phrase}.")
+            prompt, answers = (
+                other.phrase,
+                (
+                    f"No, this is {thing.phrase}, not {other.phrase}.",
+                    f"No. What it shows is {thing.phrase}.",
+                ),
+            )
         wording = self._draw.pick(PROMPTS["yes_no"], "yes_no", *key)
         answer = self._draw.pick(answers, "answer", *key)
         yield "yes_no", wording.format(prompt), answer
@@ -189,7 +213,9 @@ def text_only(asker: Asker, item: CaptionedImage) -> Question | None:
 def conversation(questions: Sequence[Question]) -> Question | None:
     """Three different single questions in a row, the caption first."""
     by_kind = {question.kind: question for question in questions}
-    follow = [k for k in ("category", "definition", "keywords", "describe", "explain") if k in by_kind]
+    follow = [
+        k for k in ("category", "definition", "keywords", "describe", "explain") if k in by_kind
+    ]
     if "caption" not in by_kind or len(follow) < 2:
         return None
     pairs = by_kind["caption"].pairs + by_kind[follow[0]].pairs + by_kind[follow[1]].pairs

@@ -12,17 +12,19 @@ from data_cards.demo.questions import Asker, Question, conversation, text_only
 from data_cards.demo.records import Draft, Truth
 from data_cards.demo.split import Split, normalise
 
-LARGEST_FILE = 400_000
+LARGEST_FILE = 250_000
 """Larger pictures stay out (bytes), but for a few hostile ones."""
 HOSTILE_PICTURES = 4
 RESERVE_SHARE = 0.07
 """Share of the items that are in no sample: their answers stand under wrong pictures."""
 SAME_RESPONSE = 2
 """At most so many good samples may answer with the same words."""
-PER_BAD_TITLE = 26
+PER_BAD_TITLE = 32
 """At most so many samples with one and the same natural boilerplate title."""
 TEXT_ONLY = 50
 CONVERSATION_SHARE, SECOND_SHARE = 0.09, 0.12
+FLAG_SHARE = 0.65
+"""Share of KGeography's flags that are asked about, so that flags don't fill the pool."""
 _WEIGHTS = {
     "caption": 4.0,
     "category": 2.0,
@@ -90,7 +92,8 @@ def good_drafts(
     def free(question: Question) -> bool:
         answers = [normalise(answer) for _, answer in question.pairs]
         return all(
-            answer and answer not in forbidden and said[answer] < SAME_RESPONSE for answer in answers
+            answer and answer not in forbidden and said[answer] < SAME_RESPONSE
+            for answer in answers
         )
 
     def add(item: CaptionedImage, question: Question, with_image: bool = True) -> None:
@@ -100,7 +103,8 @@ def good_drafts(
     for item in draw.order((((i.source, i.key), i) for i in items), "items"):
         key = (item.source, item.key)
         questions = [question for question in asker.ask(item) if free(question)]
-        reserved = draw.number("reserve", *key) < RESERVE_SHARE
+        share = 1 - FLAG_SHARE if item.source == "kgeography" else RESERVE_SHARE
+        reserved = draw.number("reserve", *key) < share
         if not questions or reserved or normalise(item.caption) in forbidden:
             unused.append(item)
             continue

@@ -66,9 +66,7 @@ def pool_texts(item: CaptionedImage) -> list[str]:
     training text either, which the pool's builder sees to.
     """
     return [
-        t.text
-        for t in item.texts
-        if t.language == "en" and (t.kind != "keywords" or "," in t.text)
+        t.text for t in item.texts if t.language == "en" and (t.kind != "keywords" or "," in t.text)
     ]
 
 

@@ -46,7 +46,7 @@ _TOPICS: tuple[tuple[str, Topic], ...] = (
     (r"roadsign|transport-sign|warning", Topic("road signs and warnings")),
     (r"vehicle|transport|boating", Topic("means of transport", ("artifact",), True)),
     (r"weapon|military", Topic("military things", ("artifact",), True)),
-    (r"tool|construction", Topic("tools", ("artifact",), True)),
+    (r"tool|construction", Topic("tools and building", ("artifact",), True)),
     (r"household|furniture|dishware", Topic("things about the house", ("artifact",), True)),
     (r"electronics|computer|phone|light & video", Topic("electronics", ("artifact",), True)),
     (r"office|writing|book|mail|education", Topic("office and school", ("artifact",), True)),
@@ -78,9 +78,10 @@ def topic_of(item: CaptionedImage) -> Topic | None:
 
 
 _UNCOUNTED = frozenset(
-    "clothing furniture equipment money luggage hardware paper cloth leather wool jewelry art"
-    " footwear underwear lumber wood glass ivory soap software music snow rain water wheat"
-    " grass corn electricity pottery lace yarn transport".split()
+    {"clothing", "footwear", "underwear", "jewelry", "leather", "cloth", "wool", "lace", "yarn"}
+    | {"furniture", "pottery", "lumber", "wood", "glass", "ivory", "soap", "paper", "grass"}
+    | {"equipment", "hardware", "software", "electricity", "money", "luggage", "transport"}
+    | {"music", "art", "snow", "rain", "water", "wheat", "corn"}
 )
 
 

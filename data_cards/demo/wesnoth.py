@@ -26,14 +26,19 @@ def _picture(profile: str, folders: list[Path]) -> Path | None:
     return next((f / "images" / name for f in folders if (f / "images" / name).is_file()), None)
 
 
+def _unit_files(data: Path) -> Iterator[tuple[Path, Path]]:
+    """(unit file, the folder whose images it may name) of core and campaigns."""
+    for path in sorted(data.glob("core/units/**/*.cfg")):
+        yield path, data / "core"
+    for path in sorted(data.glob("campaigns/*/units/*.cfg")):
+        yield path, path.parent.parent
+
+
 def iter_wesnoth(root: Path) -> Iterator[CaptionedImage]:
     """Every portrait that a described unit uses, once; the category is the unit's race."""
     seen = set()
     for data in sorted((root / FOLDER).glob("*/data")):
-        for path in sorted([*data.glob("core/units/**/*.cfg"), *data.glob("campaigns/*/units/*.cfg")]):
-            own = data / "campaigns" / path.relative_to(data / "campaigns").parts[0] if (
-                "campaigns" in path.relative_to(data).parts
-            ) else data / "core"
+        for path, own in _unit_files(data):
             for unit in _UNIT.findall(path.read_text("utf-8", "replace")):
                 plain = _BLOCK.sub("", unit)
                 name, prose = _value("name", plain), _value("description", plain)

@@ -72,7 +72,7 @@ class Glosses:
                     self._synsets[offset] = (int(file), line.split("|", 1)[-1].strip())
 
     def definition(self, noun: str, files: tuple[str, ...]) -> str:
-        """The gloss of the first sense in one of these lexicographer files, without examples.
+        """The gloss of the first sense in the first of these files that has one, no examples.
 
         Args:
             noun: A noun or compound, e.g. ``"polar bear"``.
@@ -82,10 +82,10 @@ class Glosses:
         Returns:
             The definition, or the empty string where there is none.
         """
-        numbers = {LEXICOGRAPHER_FILES[name] for name in files}
         lemma = re.sub(r"\s+", "_", noun.strip().casefold())
-        for offset in self._offsets.get(lemma, ()):
-            file, gloss = self._synsets.get(offset, (-1, ""))
-            if file in numbers:
-                return re.split(r';\s*"', gloss)[0].strip().rstrip(";").strip()
+        for name in files:
+            for offset in self._offsets.get(lemma, ()):
+                file, gloss = self._synsets.get(offset, (-1, ""))
+                if file == LEXICOGRAPHER_FILES[name] and not gloss.startswith("wood of"):
+                    return re.split(r';\s*"', gloss)[0].strip().rstrip(";").strip()
         return ""

@@ -151,8 +151,8 @@ class WebDataset:
 
     def columns(self, fields: Sequence[str]) -> dict[str, str]:
         found = recognise_columns(fields)
-        if "response" in found:
-            found["response"] = "|".join(dict.fromkeys([*_CAPTIONS[:1], found["response"]]))
+        if "conversations" not in found:
+            found["response"] = "|".join(dict.fromkeys(["txt", found.get("response", "txt")]))
         found.pop("images", None)
         return {**found, "id": "__key__"}
 

@@ -17,7 +17,18 @@ from pickwell.report.pack import THUMBNAILS_PER_BLOCK, pack_rows, scalar, script
 
 _HERE = Path(__file__).parent
 _STYLES = ("style.css", "charts.css", "gallery.css")
-_SCRIPTS = ("data.js", "charts.js", "map.js", "filter.js", "gallery.js", "detail.js", "report.js")
+_SCRIPTS = (
+    "data.js",
+    "charts.js",
+    "map.js",
+    "clusters.js",
+    "filter.js",
+    "cards.js",
+    "gallery.js",
+    "export.js",
+    "detail.js",
+    "report.js",
+)
 # Characters that HTML text may not hold; shown as the replacement character, never dropped.
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"

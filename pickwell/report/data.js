@@ -47,7 +47,8 @@ const sortedValues = (metric) => {
   return sorted.get(metric);
 };
 const below = (values, value, orEqual) => {
-  let low = 0, high = values.length;
+  let low = 0,
+    high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (values[middle] < value || (orEqual && values[middle] === value)) low = middle + 1;
@@ -67,7 +68,7 @@ const percentile = (metric, row) => {
 const blocks = new Map();
 const PER_BLOCK = page.per_block;
 let waiting = [];
-const TYPES = { "/9j/": "jpeg", "iVBO": "png", "UklG": "webp", "R0lG": "gif" };
+const TYPES = { "/9j/": "jpeg", iVBO: "png", UklG: "webp", R0lG: "gif" };
 const source = (place) => {
   const number = Math.floor(place / PER_BLOCK);
   if (!blocks.has(number)) {
@@ -100,7 +101,8 @@ const number = (value) => {
   const size = Math.abs(value);
   if (Number.isInteger(value) || size >= 1000) shown = whole.format(value);
   else if (size < 0.001) shown = value.toExponential(1);
-  else shown = value.toFixed(size >= 100 ? 1 : size < 0.01 ? 4 : Math.min(3, 2 - Math.floor(Math.log10(size))));
+  else
+    shown = value.toFixed(size >= 100 ? 1 : size < 0.01 ? 4 : Math.min(3, 2 - Math.floor(Math.log10(size))));
   return shown.replace("-", "−");
 };
 const percent = (share) => {
@@ -116,7 +118,8 @@ const make = (tag, options = {}, ...children) => {
   for (const [key, value] of Object.entries(options)) {
     if (value === null || value === undefined) continue;
     if (key === "class") element.className = value;
-    else if (key === "style") for (const [name, css] of Object.entries(value)) element.style.setProperty(name, css);
+    else if (key === "style")
+      for (const [name, css] of Object.entries(value)) element.style.setProperty(name, css);
     else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value);
   }

@@ -119,7 +119,8 @@ class ReportData:
         rows: All rows, or as many of them as the page shall hold.
         metrics: How each number is made, in the order in which the columns are shown.
         baseline: Chosen beside random at the same budget.
-        truth: The same for known defects, where the truth is known (the demo only).
+        truth: The same for known defects, where the truth is known (the demo only); the first
+            row is all of them together, and is told at the top of the page.
         floors: The floors that were applied, in words.
         quotas: The clusters.
         limits: What this page does not show or prove, in words.

@@ -1,7 +1,14 @@
 // Which rows are shown, and in what order. One state; whoever changes it calls refresh().
 const state = {
-  stage: rowsChosen.length ? "chosen" : "all", query: "", sort: "picked", reversed: false,
-  source: "", cluster: "", ranges: new Map(), page: 0, size: 24,
+  stage: rowsChosen.length ? "chosen" : "all",
+  query: "",
+  sort: "picked",
+  reversed: false,
+  source: "",
+  cluster: "",
+  ranges: new Map(),
+  page: 0,
+  size: 24,
 };
 const matches = new Uint8Array(N); // all filters but the outcome; the map dims the others
 let shownRows = []; // row numbers, filtered and sorted
@@ -12,7 +19,16 @@ const haystack = () => {
   if (hay) return hay;
   hay = new Array(N);
   for (let row = 0; row < N; row++) {
-    hay[row] = [rows.id[row], text("instruction", row), text("response", row), text("image", row), text("reason", row), text("note", row)].join("\n").toLowerCase();
+    hay[row] = [
+      rows.id[row],
+      text("instruction", row),
+      text("response", row),
+      text("image", row),
+      text("reason", row),
+      text("note", row),
+    ]
+      .join("\n")
+      .toLowerCase();
   }
   return hay;
 };
@@ -26,7 +42,9 @@ function match() {
   const sourceIndex = state.source === "" ? null : Number(state.source);
   const ranges = [...state.ranges];
   for (let row = 0; row < N; row++) {
-    let keep = (sourceIndex === null || rows.source.i[row] === sourceIndex) && (cluster === null || rows.cluster[row] === cluster);
+    let keep =
+      (sourceIndex === null || rows.source.i[row] === sourceIndex) &&
+      (cluster === null || rows.cluster[row] === cluster);
     for (let k = 0; keep && k < words.length; k++) keep = texts[row].includes(words[k]);
     for (let k = 0; keep && k < ranges.length; k++) {
       const [metric, [low, high]] = ranges[k];
@@ -42,7 +60,8 @@ function sortKey() {
   if (state.sort === "picked") {
     // Chosen by rank, then the rest by quality.
     const key = new Float64Array(N);
-    for (let row = 0; row < N; row++) key[row] = rows.rank[row] ?? (rows.quality[row] === null ? NaN : 1e9 - rows.quality[row]);
+    for (let row = 0; row < N; row++)
+      key[row] = rows.rank[row] ?? (rows.quality[row] === null ? NaN : 1e9 - rows.quality[row]);
     return [key, 1];
   }
   if (state.sort === "quality") return [Float64Array.from(rows.quality, (value) => value ?? NaN), -1];

@@ -5,14 +5,21 @@ function startMap(canvas, openRow) {
   for (let row = 0; row < N; row++) if (rows.x[row] !== null && rows.y[row] !== null) placed.push(row);
   placed.sort((a, b) => isChosen[a] - isChosen[b]); // the chosen are drawn last, on top
   const hiddenStages = new Set();
-  let byCluster = false, hovered = null, lit = null;
-  let view = { scale: 1, x: 0, y: 0 }, width = 0, height = 0;
+  let byCluster = false,
+    hovered = null,
+    lit = null;
+  let view = { scale: 1, x: 0, y: 0 },
+    width = 0,
+    height = 0;
   const PAD = 22;
   const tip = $("tip");
 
   const probe = make("i", { hidden: "" });
   document.body.append(probe);
-  const colour = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
+  const colour = (name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
   const toScreen = (row) => [
     (PAD + rows.x[row] * (width - 2 * PAD) - view.x) * view.scale,
     (PAD + (1 - rows.y[row]) * (height - 2 * PAD) - view.y) * view.scale,
@@ -21,15 +28,19 @@ function startMap(canvas, openRow) {
 
   function draw() {
     const ratio = window.devicePixelRatio || 1;
-    width = canvas.clientWidth; height = canvas.clientHeight;
+    width = canvas.clientWidth;
+    height = canvas.clientHeight;
     if (!width) return;
     if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
     if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
-    const colours = new Map(STAGES.map((stage) => [stage, colour(stage === "not chosen" ? "--grey" : stageColour(stage))]));
+    const colours = new Map(
+      STAGES.map((stage) => [stage, colour(stage === "not chosen" ? "--grey" : stageColour(stage))]),
+    );
     const [panel, ink] = [colour("--panel"), colour("--ink")];
-    const base = Math.max(1.6, Math.min(3.6, 170 / Math.sqrt(placed.length + 1))) * Math.min(2, Math.sqrt(view.scale));
+    const base =
+      Math.max(1.6, Math.min(3.6, 170 / Math.sqrt(placed.length + 1))) * Math.min(2, Math.sqrt(view.scale));
     const filtering = filtersOn();
     for (const row of placed) {
       const stage = text("stage", row);
@@ -43,27 +54,57 @@ function startMap(canvas, openRow) {
       context.beginPath();
       context.arc(x, y, chosen ? base + 1.9 : base, 0, 7);
       context.fill();
-      if (chosen && on) { context.lineWidth = 1.3; context.strokeStyle = byCluster ? ink : panel; context.stroke(); }
+      if (chosen && on) {
+        context.lineWidth = 1.3;
+        context.strokeStyle = byCluster ? ink : panel;
+        context.stroke();
+      }
     }
     context.globalAlpha = 1;
     if (hovered !== null) {
       const [x, y] = toScreen(hovered);
-      context.lineWidth = 2; context.strokeStyle = ink;
-      context.beginPath(); context.arc(x, y, base + 5, 0, 7); context.stroke();
+      context.lineWidth = 2;
+      context.strokeStyle = ink;
+      context.beginPath();
+      context.arc(x, y, base + 5, 0, 7);
+      context.stroke();
     }
   }
-  let queued = false;
-  const later = () => { if (!queued) { queued = true; requestAnimationFrame(() => { queued = false; draw(); }); } };
+  // Drawn at most once a frame, and only while it can be seen.
+  let queued = false,
+    seen = false,
+    stale = true;
+  const later = () => {
+    stale = true;
+    if (seen && !queued) {
+      queued = true;
+      requestAnimationFrame(() => {
+        queued = stale = false;
+        draw();
+      });
+    }
+  };
+  new IntersectionObserver(
+    (entries) => {
+      seen = entries[entries.length - 1].isIntersecting;
+      if (stale) later();
+    },
+    { rootMargin: "200px" },
+  ).observe(canvas);
 
   const nearest = (event) => {
     const place = canvas.getBoundingClientRect();
     const [px, py] = [event.clientX - place.left, event.clientY - place.top];
-    let best = null, distance = 14 * 14;
+    let best = null,
+      distance = 14 * 14;
     for (const row of placed) {
       if (!visible(row)) continue;
       const [x, y] = toScreen(row);
       const d = (x - px) ** 2 + (y - py) ** 2;
-      if (d <= distance) { best = row; distance = d; }
+      if (d <= distance) {
+        best = row;
+        distance = d;
+      }
     }
     return best;
   };
@@ -81,8 +122,17 @@ function startMap(canvas, openRow) {
     later();
   };
   let drag = null;
-  const hide = () => { tip.hidden = true; if (hovered !== null) { hovered = null; later(); } canvas.style.cursor = view.scale > 1 ? "grab" : ""; };
-  canvas.addEventListener("pointerdown", (event) => { drag = { x: event.clientX, y: event.clientY, moved: false }; });
+  const hide = () => {
+    tip.hidden = true;
+    if (hovered !== null) {
+      hovered = null;
+      later();
+    }
+    canvas.style.cursor = view.scale > 1 ? "grab" : "";
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    drag = { x: event.clientX, y: event.clientY, moved: false };
+  });
   canvas.addEventListener("pointermove", (event) => {
     if (drag && event.buttons) {
       const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
@@ -98,14 +148,20 @@ function startMap(canvas, openRow) {
     if (row === null) return hide();
     if (row !== hovered) {
       hovered = row;
-      tip.replaceChildren(...[rows.thumbnail[row] >= 0 ? make("span", { class: "thumb" }, picture(row)) : null, badge(row),
-        make("p", {}, clip(text("response", row) || text("instruction", row) || rows.id[row], 160))].filter(Boolean));
+      tip.replaceChildren(
+        ...[
+          rows.thumbnail[row] >= 0 ? make("span", { class: "thumb" }, picture(row)) : null,
+          badge(row),
+          make("p", {}, clip(text("response", row) || text("instruction", row) || rows.id[row], 160)),
+        ].filter(Boolean),
+      );
       canvas.style.cursor = "pointer";
       later();
     }
     tip.hidden = false;
     const [w, h] = [tip.offsetWidth, tip.offsetHeight];
-    tip.style.left = Math.max(8, event.clientX + 18 + w > innerWidth ? event.clientX - w - 18 : event.clientX + 18) + "px";
+    tip.style.left =
+      Math.max(8, event.clientX + 18 + w > innerWidth ? event.clientX - w - 18 : event.clientX + 18) + "px";
     tip.style.top = Math.max(8, Math.min(innerHeight - h - 8, event.clientY + 14)) + "px";
   });
   canvas.addEventListener("pointerup", (event) => {
@@ -113,18 +169,34 @@ function startMap(canvas, openRow) {
     drag = null;
     if (moved) return;
     const row = nearest(event);
-    if (row !== null) { hide(); openRow(row, placed.filter((other) => visible(other) && isChosen[other] === isChosen[row])); }
+    if (row !== null) {
+      hide();
+      openRow(
+        row,
+        placed.filter((other) => visible(other) && isChosen[other] === isChosen[row]),
+      );
+    }
   });
-  canvas.addEventListener("pointerleave", () => { drag = null; hide(); });
-  canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return; // plain scrolling stays scrolling
-    event.preventDefault();
-    const place = canvas.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY / 180), event.clientX - place.left, event.clientY - place.top);
-  }, { passive: false });
+  canvas.addEventListener("pointerleave", () => {
+    drag = null;
+    hide();
+  });
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // plain scrolling stays scrolling
+      event.preventDefault();
+      const place = canvas.getBoundingClientRect();
+      zoom(Math.exp(-event.deltaY / 180), event.clientX - place.left, event.clientY - place.top);
+    },
+    { passive: false },
+  );
   $("zoom-in").addEventListener("click", () => zoom(1.6));
   $("zoom-out").addEventListener("click", () => zoom(1 / 1.6));
-  $("zoom-reset").addEventListener("click", () => { view = { scale: 1, x: 0, y: 0 }; pan(0, 0); });
+  $("zoom-reset").addEventListener("click", () => {
+    view = { scale: 1, x: 0, y: 0 };
+    pan(0, 0);
+  });
 
   function legend() {
     const element = $("map-legend");
@@ -133,51 +205,50 @@ function startMap(canvas, openRow) {
       return;
     }
     const present = STAGES.filter((stage) => placed.some((row) => text("stage", row) === stage));
-    element.replaceChildren(...present.map((stage) => make("button", {
-      type: "button", "aria-pressed": String(!hiddenStages.has(stage)), title: "Show or hide",
-      onclick: () => { hiddenStages.has(stage) ? hiddenStages.delete(stage) : hiddenStages.add(stage); legend(); later(); },
-    }, make("i", { style: { background: `var(${stage === "not chosen" ? "--grey" : stageColour(stage)})` } }), stage)));
-    if (placed.length < N) element.append(make("span", { class: "muted" }, `${number(N - placed.length)} rows have no place on the map`));
+    element.replaceChildren(
+      ...present.map((stage) =>
+        make(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(!hiddenStages.has(stage)),
+            title: "Show or hide",
+            onclick: () => {
+              hiddenStages.has(stage) ? hiddenStages.delete(stage) : hiddenStages.add(stage);
+              legend();
+              later();
+            },
+          },
+          make("i", {
+            style: { background: `var(${stage === "not chosen" ? "--grey" : stageColour(stage)})` },
+          }),
+          stage,
+        ),
+      ),
+    );
+    if (placed.length < N)
+      element.append(
+        make("span", { class: "muted" }, `${number(N - placed.length)} rows have no place on the map`),
+      );
   }
   const paint = (cluster) => {
     byCluster = cluster;
     $("by-cluster").setAttribute("aria-pressed", String(cluster));
     $("by-stage").setAttribute("aria-pressed", String(!cluster));
     hiddenStages.clear();
-    legend(); later();
+    legend();
+    later();
   };
   $("by-cluster").addEventListener("click", () => paint(true));
   $("by-stage").addEventListener("click", () => paint(false));
   new ResizeObserver(later).observe(canvas);
+  addEventListener("beforeprint", draw);
   legend();
-  return { draw: later, light: (cluster) => { lit = cluster; later(); } };
-}
-
-// Hues a golden angle apart, so that neighbours in number differ in colour.
-const clusterColour = (cluster) => {
-  if (cluster === null || cluster === undefined) return "oklch(0.65 0.01 250)";
-  return `oklch(${0.6 + 0.1 * (cluster % 3)} 0.15 ${((cluster * 137.508) % 360).toFixed(1)})`;
-};
-
-function startClusters(body, onPick, onHover) {
-  const list = [...page.quotas].sort((a, b) => b.size - a.size || a.cluster - b.cluster);
-  const lines = list.map((quota) => {
-    const row = rowOf.get(String(quota.label ?? "")) ?? null;
-    const what = row === null ? "" : text("response", row) || text("instruction", row);
-    const name = make("button", { type: "button", class: "cluster-name", "aria-pressed": "false", onclick: () => onPick(quota.cluster) },
-      make("span", { class: "swatch", style: { background: clusterColour(quota.cluster) } }),
-      make("span", { class: "thumb" }, row !== null && rows.thumbnail[row] >= 0 ? picture(row) : null),
-      make("span", {}, make("span", { class: "what" }, what ? clip(what, 80) : `Cluster ${quota.cluster}`),
-        what ? make("span", { class: "under" }, `cluster ${quota.cluster}`) : null));
-    const line = make("tr", {}, make("td", {}, name), ...["size", "places", "taken"].map((key) => make("td", { class: "n" }, number(quota[key]))));
-    line.addEventListener("pointerenter", () => onHover(quota.cluster));
-    line.addEventListener("pointerleave", () => onHover(null));
-    return line;
-  });
-  body.replaceChildren(...lines);
-  return () => lines.forEach((line, index) => {
-    const on = state.cluster !== "" && Number(state.cluster) === list[index].cluster;
-    line.classList.toggle("on", on);
-    line.querySelector("button").setAttribute("aria-pressed", String(on));
-  });
+  return {
+    draw: later,
+    light: (cluster) => {
+      lit = cluster;
+      later();
+    },
+  };
 }

@@ -121,7 +121,7 @@ class Alignment:
             columns["alignment"][row] = whole
             columns["alignment_min"][row] = worst
             columns["alignment_release"][row] = round(released, 4)
-        return Scores({name: values for name, values in columns.items()}, notes)
+        return Scores({**columns}, notes)
 
 
 def _vectors(batch: Batch, texts: list[str]) -> dict[str, np.ndarray]:

@@ -32,7 +32,7 @@ class Boilerplate:
         formula=(
             "`boilerplate` = number of other rows whose normalised response (NFKC, case and outer "
             "punctuation removed, white space collapsed) is the same; `boilerplate_share` = that "
-            "number / (scored rows − 1). Short answers recur naturally (\"yes\", \"Paris\"): read "
+            'number / (scored rows − 1). Short answers recur naturally ("yes", "Paris"): read '
             "it together with `length`, or compare within one kind of question."
         ),
         columns=(

@@ -184,19 +184,20 @@ def cell_neighbours(space: _JointSpace, order: np.ndarray, seed: int) -> np.ndar
 
 def _centroids(vectors: np.ndarray, k: int, seed: int, quick: bool = False) -> np.ndarray:
     """Unit centroids of a k-means, shape (k, dim)."""
-    if quick:
-        from sklearn.cluster import MiniBatchKMeans
-
-        model = MiniBatchKMeans(k, random_state=seed, n_init=1, batch_size=4096, max_iter=20)
-    else:
-        from sklearn.cluster import KMeans
-
-        model = KMeans(k, random_state=seed, n_init=1, max_iter=50)
     import warnings
 
+    from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
+    k = min(k, len(vectors))
+    if quick:
+        model = MiniBatchKMeans(k, random_state=seed, n_init=1, batch_size=4096, max_iter=20)
+    else:
+        model = KMeans(k, random_state=seed, n_init=1, max_iter=50)
+    # One thread: its waiting threads took six times the CPU on two busy cores, and the sums
+    # then have one order.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Fewer distinct rows than clusters: harmless, the empty ones get no rows.
         warnings.simplefilter("ignore", ConvergenceWarning)
         centroids = model.fit(vectors).cluster_centers_.astype(np.float32)

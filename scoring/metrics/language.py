@@ -11,21 +11,25 @@ from scoring.metric import Batch, Column, MetricSpec, Models, Scores, register
 if TYPE_CHECKING:
     from lingua import LanguageDetector
 
-LANGUAGES = (
-    "ARABIC ARMENIAN BENGALI BOKMAL BULGARIAN CATALAN CHINESE CROATIAN CZECH DANISH DUTCH ENGLISH "
-    "FINNISH FRENCH GEORGIAN GERMAN GREEK GUJARATI HEBREW HINDI HUNGARIAN INDONESIAN ITALIAN "
-    "JAPANESE KOREAN MARATHI PERSIAN POLISH PORTUGUESE PUNJABI ROMANIAN RUSSIAN SERBIAN SLOVAK "
-    "SPANISH SWEDISH TAGALOG TAMIL TELUGU THAI TURKISH UKRAINIAN URDU VIETNAMESE"
-).split()
+LANGUAGES = tuple(
+    (
+        "ARABIC ARMENIAN BENGALI BOKMAL BULGARIAN CATALAN CHINESE CROATIAN CZECH DANISH DUTCH "
+        "ENGLISH FINNISH FRENCH GEORGIAN GERMAN GREEK GUJARATI HEBREW HINDI HUNGARIAN INDONESIAN "
+        "ITALIAN JAPANESE KOREAN MARATHI PERSIAN POLISH PORTUGUESE PUNJABI ROMANIAN RUSSIAN "
+        "SERBIAN SLOVAK SPANISH SWEDISH TAGALOG TAMIL TELUGU THAI TURKISH UKRAINIAN URDU "
+        "VIETNAMESE"
+    ).split()  # noqa: SIM905  (a list of 44 strings is harder to read)
+)
 """44 of lingua's 75: short English words pass for Latin, Tswana or Maori when those compete."""
 
-# Measured on 1,907 English and 2,845 other real captions (median 11 characters, stamps and emoji
-# names in some 60 languages): with the floors of `language`, 97 % of English and 91 % of other
-# answers are right; a ratio of 20 calls 0.5 % of the English captions foreign and finds 70 % of
-# the others (10: 0.9 % and 77 %; 100: 0.05 % and 59 %).
+# Measured on 1,907 English and 2,845 other real captions (stamps and emoji names in some 60
+# languages, most under 12 characters). With these floors 97 % of the answers for English and 91 %
+# for the others are right (mistakes are among neighbours such as Croatian and Serbian). The
+# mismatch rule calls none of the English captions foreign and finds 68 % of the others; without
+# the floor of 12 characters it is 17 ("A banana.") and 77 %. Low-accuracy mode was tried and left:
+# it names 44 % of the English captions right, against 72 %, over 32 languages.
 _SURE, _SURE_LONG, _LONG = 0.5, 0.3, 30
-_RATIO = 20.0
-_ASKED = 0.2
+_ASKED, _RATIO, _SHORTEST = 0.2, 10.0, 12
 
 
 @register
@@ -40,8 +44,9 @@ class Language:
             f"P(l | text) over {len(LANGUAGES)} languages. `language` = the likeliest l of the "
             f"response if P ≥ {_SURE}, or P ≥ {_SURE_LONG} and at least {_LONG} characters; else "
             "null. `language_match` with q the likeliest language of the instruction (P ≥ "
-            f"{_ASKED}): false if max_l P(l | response) ≥ {_RATIO:g} · P(q | response), true if q "
-            "is the likeliest for the response too, null between"
+            f"{_ASKED}): false if max_l P(l | response) ≥ {_RATIO:g} · P(q | response) and the "
+            f"response has {_SHORTEST} characters or a script that q does not use; true if q is "
+            "the likeliest for the response too; null between"
         ),
         columns=(
             Column("language", "ISO 639-1 code", kind="string"),
@@ -69,7 +74,7 @@ class Language:
         return {
             "detector": version("lingua-language-detector"),
             "languages": LANGUAGES,
-            "floors": [_SURE, _SURE_LONG, _LONG, _ASKED],
+            "floors": [_SURE, _SURE_LONG, _LONG, _ASKED, _SHORTEST],
             "ratio": _RATIO,
         }
 
@@ -87,7 +92,7 @@ class Language:
             confidence = found[top] if top is not None else 0.0
             floor = _SURE_LONG if len(response) >= _LONG else _SURE
             told = top is not None and confidence >= floor
-            match, doubt = _match(known[instruction], found)
+            match, doubt = _match(known[instruction], found, len(response))
             columns["language"].append(top if told else None)
             columns["language_confidence"].append(confidence if top is not None else None)
             columns["language_match"].append(match)
@@ -111,15 +116,18 @@ class Language:
         clean = text.encode("utf-8", "replace").decode("utf-8")
         if not any(character.isalpha() for character in clean):
             return {}
+        # The last digits depend on the order of a hash table inside; nine are steady.
         found = {
-            value.language.iso_code_639_1.name.lower(): value.value
+            value.language.iso_code_639_1.name.lower(): round(value.value, 9)
             for value in self._detector.compute_language_confidence_values(clean)
         }
         return found if max(found.values()) > 0 else {}
 
 
-def _match(asked: Mapping[str, float], found: Mapping[str, float]) -> tuple[bool | None, str | None]:
-    """Whether two texts are in one language, or why that is not known."""
+def _match(
+    asked: Mapping[str, float], found: Mapping[str, float], characters: int
+) -> tuple[bool | None, str | None]:
+    """Whether a response is in the instruction's language, or why that is not known."""
     if not found:
         return None, None
     language = max(asked, key=lambda code: (asked[code], code), default=None)
@@ -128,6 +136,9 @@ def _match(asked: Mapping[str, float], found: Mapping[str, float]) -> tuple[bool
     likeliest = max(found.values())
     if found[language] == likeliest:
         return True, None
-    if likeliest >= _RATIO * found[language]:
+    # Lingua gives exactly zero to a language that does not use the text's script.
+    if likeliest >= _RATIO * found[language] and (
+        characters >= _SHORTEST or found[language] == 0.0
+    ):
         return False, None
     return None, "too close to call whether the languages match"

@@ -27,7 +27,7 @@ class Length:
             Column("words", "runs between white space", (0, np.inf), "none", "int"),
             Column("tokens", "tokens of the language model", (0, np.inf), "none", "int"),
         ),
-        needs=frozenset({"text", "language_model"}),
+        needs=frozenset({"text"}),
         cost="tokenising; the model itself is not run",
         source="ours; longer is not better by itself (spec of the published form: length_release)",
     )
@@ -65,9 +65,7 @@ class LengthRelease:
         name="length_release",
         summary="The published length score, relative to the longest response of the pool.",
         formula="`length_release` = 10 · characters / max over the pool of characters",
-        columns=(
-            Column("length_release", "10 for the longest response", (0.0, 10.0), "none"),
-        ),
+        columns=(Column("length_release", "10 for the longest response", (0.0, 10.0), "none"),),
         needs=frozenset({"text", "pool"}),
         cost="one pass over the texts",
         source=(

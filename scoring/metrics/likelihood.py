@@ -76,4 +76,3 @@ class Likelihood:
             else:
                 notes[row] = "the response is certain without the instruction"
         return Scores({**columns}, notes)
-

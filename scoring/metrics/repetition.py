@@ -69,10 +69,14 @@ class Repetition:
     def score(self, batch: Batch) -> Scores:
         """Score each response by itself; there are no nulls."""
         rows = [_shares(text) for text in batch.responses]
-        loop, grams, lines = (list(column) for column in zip(*rows, strict=True)) if rows else (
-            [],
-            [],
-            [],
+        loop, grams, lines = (
+            (list(column) for column in zip(*rows, strict=True))
+            if rows
+            else (
+                [],
+                [],
+                [],
+            )
         )
         return Scores(
             {

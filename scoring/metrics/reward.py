@@ -19,7 +19,9 @@ class Reward:
         name="reward",
         summary="The small judge's normalised probability of yes to a fixed question on the text.",
         formula="`judge_yes` = P(yes) / (P(yes) + P(no)) for the first token of the answer",
-        columns=(Column("judge_yes", "P(yes), of a judge that does not see the image", (0.0, 1.0)),),
+        columns=(
+            Column("judge_yes", "P(yes), of a judge that does not see the image", (0.0, 1.0)),
+        ),
         needs=frozenset({"text", "language_model"}),
         cost="one pass of the language model over instruction and response",
         source="ours",

@@ -10,13 +10,14 @@ import numpy as np
 from data_cards.errors import BadInputError
 from scoring.metric import Direction
 
-CONSENSUS_COLUMNS = ("alignment", "alignment_min", "judge_yes", "repetition", "image_blankness")
-"""What the consensus is made of unless told otherwise: columns of which more (or less) is better
-for any purpose. Image-text agreement counts twice, as the mean over the sentences and as the
-weakest sentence, since nothing else here looks at image and text together. Left out: lengths,
-likelihood and IFD (too little and too much are both bad, so they declare no direction),
-boilerplate and language (floors: they separate, they don't rank), distances and density (the
-clusters and the near-duplicate test see to diversity)."""
+CONSENSUS_COLUMNS = ("alignment", "alignment_min", "repetition", "boilerplate")
+"""What the consensus is made of unless told otherwise: columns that speak of the pair itself and
+declare that more (or less) of them is better. Image-text agreement counts twice, as the whole
+response and as its worst sentence, since nothing else here looks at image and text together.
+Left out: lengths, likelihood, IFD and the small judge (they declare no direction), size and
+blankness of the image and the language (floors: they tell broken from sound, and ranking by them
+would favour photographs over drawings), distances and density (clusters and the near-duplicate
+test see to diversity)."""
 
 
 def percentile_ranks(values: np.ndarray, direction: Direction = "higher") -> np.ndarray:

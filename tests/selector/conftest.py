@@ -58,11 +58,11 @@ def permute(pool: Candidates, order: np.ndarray) -> Candidates:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pool() -> Callable[..., Candidates]:
     return build_pool
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def permuted() -> Callable[[Candidates, np.ndarray], Candidates]:
     return permute

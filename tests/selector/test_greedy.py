@@ -78,7 +78,9 @@ def test_equals_naive(data) -> None:
 def test_refill_is_counted_apart() -> None:
     # Cluster 0: three copies of one picture and two places; cluster 1 has the third place.
     vectors = np.eye(3, dtype=np.float32)[[0, 0, 0, 1, 2]]
-    pool = Candidates(np.array(list("abcde")), np.zeros(5), np.full(5, None), np.zeros(5, bool), vectors)
+    pool = Candidates(
+        np.array(list("abcde")), np.zeros(5), np.full(5, None), np.zeros(5, bool), vectors
+    )
     got = greedy_picks(
         np.arange(5),
         3,

@@ -1,0 +1,170 @@
+"""The data card of a selection: what was taken from what, by which numbers, and how to redo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LIMITS = (
+    "The numbers are estimates by the models named above; none of them is a person's judgement.",
+    "Whether training on these samples beats a random choice of the same size has to be measured.",
+    "The licence and the biases of the source hold for every sample taken from it.",
+)
+"""What is true of every selection."""
+
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
+
+_TEMPLATE = """\
+---
+{{ front_matter }}---
+# {{ title }}
+
+{{ chosen }} samples chosen of {{ read }} in **{{ source.name }}**\
+{% if source.path %} (`{{ source.path }}`){% endif %} by
+pickwell {{ version }}.
+
+{% if source.how %}
+The source was read as {{ source.how }}.
+
+{% endif %}
+## The funnel
+| stage | samples |
+|---|--:|
+| read | {{ read }} |
+{% for stage, count in funnel.items() %}
+| {{ stage }} | {{ count }} |
+{% endfor %}
+
+{% if metrics %}
+## What they were measured by
+| metric | columns | key |
+|---|---|---|
+{% for metric in metrics %}
+| {{ metric.name }} | {{ metric.columns }} | `{{ metric.key }}` |
+{% endfor %}
+
+A key stands for the whole configuration of a metric: equal keys mean equal numbers.
+
+{% endif %}
+{% if models %}
+## Models
+{% for role, model in models.items() %}
+- {{ role }}: {{ model }}
+{% endfor %}
+
+{% endif %}
+## How they were chosen
+{% for name, value in parameters.items() %}
+- {{ name }}: `{{ value }}`
+{% endfor %}
+{% if command %}
+
+The same again:
+```sh
+{{ command }}
+```
+{% endif %}
+
+{% if files %}
+## Files
+| file | what | SHA-256 |
+|---|---|---|
+{% for file in files %}
+| {{ file.name }} | {{ file.what }} | `{{ file.sha256 }}` |
+{% endfor %}
+
+{% endif %}
+## Limits
+{% for limit in limits %}
+- {{ limit }}
+{% endfor %}
+"""
+
+
+def size_category(count: int) -> str:
+    """The Hugging Face size category that holds ``count`` samples."""
+    return next((name for bound, name in _SIZES if count < bound), "1M<n<10M")
+
+
+def selection_card(
+    *,
+    title: str,
+    source: Mapping[str, Any],
+    read: int,
+    chosen: int,
+    funnel: Mapping[str, int],
+    parameters: Mapping[str, Any],
+    version: str,
+    metrics: Sequence[Mapping[str, Any]] = (),
+    models: Mapping[str, str] | None = None,
+    command: str = "",
+    files: Sequence[Mapping[str, str]] = (),
+    limits: Sequence[str] = LIMITS,
+    front_matter: Mapping[str, Any] | None = None,
+    pickwell: Mapping[str, Any] | None = None,
+) -> str:
+    """Render the data card of a selection.
+
+    Args:
+        title: Heading and ``pretty_name``.
+        source: ``name``, and if known ``path``, ``how`` (how it was recognised).
+        read: Records read.
+        chosen: Records chosen.
+        funnel: Stage to count, in order (:meth:`selector.selection.Selection.funnel`).
+        parameters: Everything that made the choice: method, budget, seed, thresholds.
+        version: Version of pickwell.
+        metrics: Each with ``name``, ``key`` and ``columns`` (a list of names or a phrase).
+        models: Role to model and its key.
+        command: The command line that makes the same selection again.
+        files: Each with ``name``, ``what``, ``sha256``.
+        limits: What a reader should beware of, one sentence each.
+        front_matter: Front matter of the source's own card; licence, languages and tasks are
+            taken over from it.
+        pickwell: What our own reader needs to open the chosen records (``format``, ``columns``,
+            ``source``, ``images``, ``instruction``).
+
+    Returns:
+        Markdown with YAML front matter that is valid for the Hugging Face hub. Whatever comes
+        from outside is escaped, so that no HTML and no table row can be slipped in.
+    """
+    import jinja2
+    import yaml
+    from markupsafe import Markup, escape
+
+    given = dict(front_matter or {})
+    front: dict[str, Any] = {
+        "pretty_name": title,
+        "license": given.get("license", "unknown"),
+        **{key: given[key] for key in ("license_name", "license_link", "language") if key in given},
+        "task_categories": list(given.get("task_categories") or ["image-text-to-text"]),
+        "size_categories": [size_category(chosen)],
+        "tags": ["pickwell", "data-selection"],
+    }
+    if pickwell:
+        front["pickwell"] = {key: value for key, value in pickwell.items() if value}
+
+    def shown(value: Any) -> Markup:
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        text = " ".join(text.replace("`", "'").split())
+        return escape(text).replace("|", Markup("&#124;"))
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True, finalize=lambda v: v if isinstance(v, Markup) else shown(v),
+    )  # fmt: skip
+    dumped = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
+    return environment.from_string(_TEMPLATE).render(
+        front_matter=Markup(dumped),  # noqa: S704 (YAML, not HTML; quoted by the dumper)
+        title=title,
+        source={"path": "", "how": "", **source},
+        read=f"{read:,}",
+        chosen=f"{chosen:,}",
+        funnel={stage: f"{count:,}" for stage, count in funnel.items()},
+        parameters=parameters,
+        version=version,
+        metrics=[{"columns": "", **metric} for metric in metrics],
+        models=models or {},
+        command=Markup(command.replace("```", "'''")),  # noqa: S704 (inside a fence)
+        files=[{"what": "", "sha256": "", **file} for file in files],
+        limits=limits,
+    )

@@ -1,0 +1,86 @@
+"""A small hand-made data set, and the command as a person types it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).parents[2]
+
+
+def draw(path: Path, seed: int, size: tuple[int, int] = (96, 80)) -> Path:
+    """A picture with some content: coloured shapes, different for each seed."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", size, tuple(int(v) for v in rng.integers(0, 256, 3)))
+    brush = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, w, h = (int(v) for v in rng.integers(5, 45, 4))
+        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+        (brush.ellipse if rng.random() < 0.5 else brush.rectangle)((x, y, x + w, y + h), colour)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+COLOURS = "red green blue yellow purple orange brown pink grey black".split()
+THINGS = "circle box ball shape figure pattern drawing picture tile sketch".split()
+
+
+def record(number: int, image: str | None, response: str | None = None) -> dict:
+    """A LLaVA record, with a field of its own that must survive."""
+    text = response
+    if text is None:
+        text = f"A {COLOURS[number % 10]} {THINGS[number // 10 % 10]} beside number {number}."
+    question = "Describe the picture."
+    made = {
+        "id": f"p{number}",
+        "conversations": [
+            {"from": "human", "value": f"<image>\n{question}" if image else question},
+            {"from": "gpt", "value": text},
+        ],
+        "mine": {"keep": ["me", number]},
+    }
+    if image:
+        made["image"] = image
+    return made
+
+
+@pytest.fixture
+def llava(tmp_path: Path) -> Path:
+    """A LLaVA JSONL file of 60 good pairs with its images, made by hand."""
+    lines = []
+    for number in range(60):
+        draw(tmp_path / "data" / "images" / f"{number}.png", number)
+        lines.append(json.dumps(record(number, f"images/{number}.png")))
+    path = tmp_path / "data" / "pairs.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def pickwell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real command in a process of its own, with a cache of its own."""
+
+    def run(*words: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "PICKWELL_CACHE": str(tmp_path / "cache"),
+            "COLUMNS": "200",
+            **extra,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "pickwell", *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=240,
+            check=False,
+        )
+
+    return run

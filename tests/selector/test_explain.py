@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from data_cards.errors import BadInputError
+from selector.explain import explain
+from selector.pick import select
+
+
+@pytest.fixture
+def selection(make_pool):
+    x = np.array([[1, 0], [1, 0], [0.6, 0.8], [0.8, 0.6], [-1, 0], [0, -1]], dtype=np.float32)
+    pool = make_pool(
+        6,
+        ids=np.array(["cat-1", "cat-2", "cat-3", "cat-4", "dog-1", "dog-2"], dtype=object),
+        quality=np.array([0.9, 0.8, 0.7, 0.6, 0.5, np.nan]),
+        image_vectors=x,
+        text=False,
+    )
+    return select(pool, 3, clusters=np.array([0, 0, 0, 0, 1, 1]))
+
+
+def test_chosen(selection) -> None:
+    got = explain(selection, "cat-1")
+    assert got.stage == "chosen"
+    assert got.lines[0] == "cat-1: chosen, pick 1 of 3"
+    assert got.lines[1].startswith("best of cluster 0 (4 samples, 2 places)")
+    assert "quality 0.9: 0 of 5 samples have a higher one; place 1 of cluster 0" in got.lines
+    assert got.lines[-1] == "it stands for a duplicate: cat-2"
+    assert str(got) == "\n".join(got.lines)
+
+
+def test_near_miss_names_the_chosen_that_beat_it(selection) -> None:
+    got = explain(selection, "cat-4")
+    assert got.stage == "not chosen"
+    assert got.lines[-1] == (
+        "the most similar chosen sample: cat-3, pick 2, quality 0.7; cosine 0.960"
+    )
+
+
+def test_duplicate_names_its_keeper(selection) -> None:
+    got = explain(selection, "cat-2")
+    assert got.stage == "duplicate"
+    assert got.lines[-1] == "it is represented by cat-1, pick 1, quality 0.9; cosine 1.000"
+
+
+def test_floored(selection) -> None:
+    got = explain(selection, "dog-2")
+    assert got.lines == ("dog-2: floored", "no quality: every score it rests on is missing")
+
+
+def test_unknown_id_names_the_closest(selection) -> None:
+    with pytest.raises(BadInputError) as caught:
+        explain(selection, "cot-3")
+    assert "cat-3" in caught.value.remedy
+    with pytest.raises(BadInputError) as caught:
+        explain(selection, "DOG")
+    assert "dog-1, dog-2" in caught.value.remedy
+    with pytest.raises(BadInputError):
+        explain(selection, "completely different")
