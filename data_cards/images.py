@@ -13,6 +13,7 @@ import os
 import stat
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -165,6 +166,8 @@ def decode(
         with image:
             kind = image.format or ""
             _check_pixels(image.size, limits)
+            if kind == "PNG":
+                _check_png(data)
             facts = {
                 "width": image.width,
                 "height": image.height,
@@ -239,6 +242,24 @@ def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
         )
     if width <= 0 or height <= 0:
         raise BadRowError(f"image has no pixels ({width} x {height})")
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksums of the chunks that hold pixels, which Pillow does not.
+
+    Without this, flipped bits decode to noise and nobody is told.
+    """
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            return  # cut short: decoding says so, if pixels are missing
+        if kind in (b"PLTE", b"IDAT"):
+            (stored,) = struct.unpack_from(">I", data, end)
+            if zlib.crc32(view[position + 4 : end]) != stored:
+                raise BadRowError(f"image damaged (wrong checksum in {kind.decode()})")
+        position = end + 4
 
 
 def _frames(image: Image.Image) -> int:

@@ -81,7 +81,7 @@ def make_report(
     rows, left_out = _rows(run, selection)
     facts = [
         ("Input", str(source["path"])),
-        ("Format", f"{source['format']}: {source['how']}"),
+        ("Format", source["how"]),
         ("Models", _models(manifest)),
         ("Quality", f"{parameters['quality']} of {', '.join(parameters['quality_columns'])}"),
         ("Method", f"{settings.method}, budget {settings.budget:,}, seed {settings.seed}"),
@@ -189,9 +189,10 @@ def _models(manifest: Mapping[str, Any]) -> str:
 
 
 def _clusters(parameters: Mapping[str, Any]) -> str:
-    if "clusters" not in parameters:
+    if not parameters.get("clusters"):
         return "none"
-    return f"{parameters['clusters']} by {parameters['algorithm']} on {parameters['space']}"
+    words = f"{parameters['clusters']} by {parameters.get('algorithm')}"
+    return f"{words} on {parameters['space']} vectors" if parameters.get("space") else words
 
 
 def _metric_notes(run: Run) -> list[MetricNote]:

@@ -108,15 +108,20 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     import numpy as np
 
     from scoring.quality.consensus import CONSENSUS_COLUMNS, consensus
-    from scoring.quality.floors import DEFAULT_FLOORS, apply_floors, parse_floor
+    from scoring.quality.floors import (
+        DEFAULT_FLOORS,
+        applicable,
+        apply_floors,
+        override_floors,
+        parse_floor,
+    )
 
     numbers = run.numeric()
     declared = run.columns()
     errors = np.asarray(run.scores["error"].to_pylist(), dtype=object)
     failed = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
-    usual = DEFAULT_FLOORS if settings.default_floors else ()
-    floors = [floor for floor in usual if set(floor.columns()) <= set(numbers)]
-    floors += [parse_floor(text, numbers) for text in settings.floors]
+    usual = applicable(DEFAULT_FLOORS if settings.default_floors else (), numbers)
+    floors = override_floors(usual, [parse_floor(text, numbers) for text in settings.floors])
     readable = {name: np.where(failed, np.nan, values) for name, values in numbers.items()}
     refused = np.asarray(apply_floors(readable, floors), dtype=object)
     refused[failed] = errors[failed]

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def print_source(source: Source) -> None:
     """Say what the input is taken for, and why."""
-    err.print(f"{source.path}: {source.format}", style="bold", markup=False, soft_wrap=True)
-    err.print(f"  {source.how}", markup=False, soft_wrap=True)
+    err.print(f"{source.path} is {source.how}", markup=False, soft_wrap=True)
 
 
 def print_run(run: Run) -> None:
@@ -54,9 +53,5 @@ def print_selection(selection: Selection, folder: Path) -> None:
     for line in selection.parameters.get("verdict", []):
         out.print(line, markup=False, soft_wrap=True)
     if selection.parameters.get("shortfall"):
-        out.print(
-            f"Only {funnel['chosen']:,} rows could be chosen: "
-            f"{selection.parameters['shortfall']:,} fewer than the budget.",
-            style="yellow",
-        )
+        out.print(selection.parameters["shortfall"], markup=False, style="yellow")
     out.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)

@@ -42,14 +42,15 @@ EMPTY = ("", "", " ", "\n", "  \n ")
 class Donors:
     """Items whose answers may stand under a wrong picture; each is used once.
 
-    Items that are in no sample themselves come first, so that a text seen twice does not give
-    the defect away.
+    An answer that no sample gives comes first, so that a text seen twice does not give the defect
+    away; where there is none of the kind, a text is repeated.
     """
 
     asker: Asker
     items: Sequence[CaptionedImage]
     hashes: Mapping[tuple[str, str], str]
     draw: Draw
+    said: set[str]
 
     def answer(
         self, draft: Draft, fits: Callable[[CaptionedImage], bool], used: set[tuple[str, str]]
@@ -57,6 +58,7 @@ class Donors:
         """Another item's answer to the same kind of question, wrong for this picture."""
         own_image = self.hashes[draft.item.source, draft.item.key]
         own_words = _content(draft.item.caption) | _content(draft.response)
+        repeated: tuple[tuple[str, str], str] | None = None
         start = int(self.draw.number("donor", *draft.identity) * len(self.items))
         for item in (*self.items[start:], *self.items[:start]):
             key = (item.source, item.key)
@@ -66,9 +68,16 @@ class Donors:
                 continue
             for question in self.asker.ask(item):
                 if question.kind == draft.truth.question:
-                    used.add(key)
-                    return question.response
-        return None
+                    found = key, question.response
+                    if normalise(question.response) not in self.said:
+                        return self._take(found, used)
+                    repeated = repeated or found
+        return self._take(repeated, used) if repeated else None
+
+    def _take(self, found: tuple[tuple[str, str], str], used: set[tuple[str, str]]) -> str:
+        used.add(found[0])
+        self.said.add(normalise(found[1]))
+        return found[1]
 
 
 def _content(text: str) -> set[str]:
@@ -79,7 +88,7 @@ def _content(text: str) -> set[str]:
 def _truncate(draft: Draft, draw: Draw) -> str | None:
     """Cut in the middle of a word, between a third and two thirds of the way."""
     text = draft.response
-    if len(text.split()) < 8:
+    if len(text.split()) < 10:
         return None
     share = 0.33 + 0.33 * draw.number("cut", *draft.identity)
     cut = int(len(text) * share)
@@ -130,7 +139,7 @@ def plant(
     Args:
         drafts: Good samples.
         asker: For the donors' answers.
-        donors: Items whose answers may be used, the unused ones first.
+        donors: Items whose answers may be used.
         hashes: Image hashes by (source, key).
         forbidden: Normalised texts that may not occur in the pool.
         draw: For every choice.
@@ -139,7 +148,8 @@ def plant(
     Returns:
         The drafts in the same order, then the duplicates.
     """
-    source = Donors(asker, donors, hashes, draw)
+    said = {normalise(answer) for draft in drafts for _, answer in draft.pairs}
+    source = Donors(asker, donors, hashes, draw, said)
     used: set[tuple[str, str]] = set()
 
     def near(draft: Draft) -> str | None:

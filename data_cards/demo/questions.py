@@ -73,6 +73,7 @@ class Asker:
     def __init__(self, root: Path, items: Sequence[CaptionedImage], draw: Draw) -> None:
         self._glosses = Glosses(root)
         self._draw = draw
+        self._asked: dict[tuple[str, str], list[Question]] = {}
         self._others: dict[str, list[Thing]] = defaultdict(list)
         for item in items:
             thing = self.thing(item)
@@ -105,6 +106,12 @@ class Asker:
 
     def ask(self, item: CaptionedImage) -> list[Question]:
         """Every question that can be asked about the item, at most one of a kind."""
+        key = (item.source, item.key)
+        if key not in self._asked:
+            self._asked[key] = self._ask(item)
+        return self._asked[key]
+
+    def _ask(self, item: CaptionedImage) -> list[Question]:
         if item.source == "kgeography":
             made: Iterable[tuple[str, str, str]] = flag_questions(item, self._draw)
         else:

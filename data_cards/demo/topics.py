@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from data_cards.demo.captioned import CaptionedImage
 
@@ -67,12 +68,17 @@ _TOPICS: tuple[tuple[str, Topic], ...] = (
 
 def topic_of(item: CaptionedImage) -> Topic | None:
     """The group of an item by its category; ``None`` where the folder says nothing useful."""
-    if item.source == "wesnoth":
-        return Topic(f"fantasy portraits ({item.category})")
-    if item.source == "gimp":
+    return _topic(item.source, item.category)
+
+
+@cache
+def _topic(source: str, category: str) -> Topic | None:
+    if source == "wesnoth":
+        return Topic(f"fantasy portraits ({category})")
+    if source == "gimp":
         return Topic("figures of a manual for an image editor")
     for pattern, topic in _TOPICS:
-        if re.search(pattern, item.category):
+        if re.search(pattern, category):
             return topic
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pickwell.report.data import Comparison
 
@@ -39,14 +39,14 @@ def verdict(row: Comparison) -> Verdict:
 
     A chosen value on the very edge of the interval counts as inside: ties are not wins.
     """
-    chosen, low, high = row["chosen"], row["random_low"], row["random_high"]
-    if not (_known(chosen) and _known(low) and _known(high)):
+    chosen, low, high = map(_number, (row["chosen"], row["random_low"], row["random_high"]))
+    if not all(map(math.isfinite, (chosen, low, high))):
         return "unknown"
-    if low <= chosen <= high:  # type: ignore[operator]
+    if low <= chosen <= high:
         return "alike" if row["direction"] == "none" else "same"
     if row["direction"] == "none":
         return "differs"
-    return "better" if (chosen > high) == (row["direction"] == "higher") else "worse"  # type: ignore[operator]
+    return "better" if (chosen > high) == (row["direction"] == "higher") else "worse"
 
 
 def draw(rows: Sequence[Comparison], *, from_zero: bool = False) -> list[Line]:
@@ -59,7 +59,7 @@ def draw(rows: Sequence[Comparison], *, from_zero: bool = False) -> list[Line]:
         pad = 0.0 if from_zero else 0.12 * (high - low)
         low, high = low - pad, high + (0.04 * high if from_zero else pad)
         places = [
-            _place(row[key], low, high)  # type: ignore[literal-required]
+            _place(row[key], low, high)
             for key in ("chosen", "random_mean", "random_low", "random_high")
         ]
         answer = verdict(row)
@@ -89,8 +89,8 @@ def summary(rows: Sequence[Comparison]) -> str:
     return text
 
 
-def _known(value: Any) -> bool:
-    return value is not None and math.isfinite(value)
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _numbers(row: Comparison) -> list[float]:
@@ -105,4 +105,7 @@ def _place(value: float | None, low: float, high: float) -> float | None:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence; beyond five the table below the sentence tells the rest."""
+    if len(names) > 5:
+        names = [*names[:4], f"{len(names) - 4} others"]
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

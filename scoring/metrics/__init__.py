@@ -9,6 +9,7 @@ from scoring.metrics import (
     language,
     length,
     likelihood,
+    map,
     repetition,
     reward,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "language",
     "length",
     "likelihood",
+    "map",
     "repetition",
     "reward",
 ]

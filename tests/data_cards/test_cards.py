@@ -14,14 +14,15 @@ from data_cards.source import open_source
 
 LLAVA = [
     {
-        "id": "000000033471",
+        "id": name,
         "image": "a.jpg",
         "conversations": [
             {"from": "human", "value": "<image>\nWhat colour?"},
             {"from": "gpt", "value": "Red."},
         ],
     }
-] * 2
+    for name in ("000000033471", "000000033472")
+]
 
 CAULDRON = {
     "images": [{"bytes": b"x", "path": None}],
@@ -39,6 +40,7 @@ def opened(tmp_path: Path, name: str):
     card = load_card(name)
     if card.format == "llava":
         pattern = card.files[0] if card.files else "demo.json"
+        (tmp_path / pattern).parent.mkdir(exist_ok=True)
         (tmp_path / pattern).write_text(json.dumps(LLAVA))
         return open_source(tmp_path / pattern, card=None if card.files else name)
     if name == "cc_sbu_align":
@@ -100,7 +102,7 @@ def test_mapping_reads_its_layout(tmp_path, name):
 
 def test_what_cards_change(tmp_path):
     (tmp_path / "a").mkdir()
-    (tmp_path / "llava_v1_5_mix665k.json").write_text(json.dumps(LLAVA))
+    (tmp_path / "llava_v1_5_mix665k.json").write_text(json.dumps(LLAVA[:1] * 2))
     source = open_source(tmp_path / "llava_v1_5_mix665k.json")
     assert [s.id for s in source.samples()] == ["llava_v1_5_mix665k:0", "llava_v1_5_mix665k:1"]
     plain = open_source(tmp_path / "llava_v1_5_mix665k.json", card="none")

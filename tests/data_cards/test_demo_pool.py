@@ -1,8 +1,6 @@
 import json
-import os
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +11,6 @@ from data_cards.demo.selection import SAME_RESPONSE
 from data_cards.demo.sources import missing_sources
 from data_cards.demo.split import normalise
 
-PACKAGES = Path(
-    os.environ.get("PICKWELL_DEMO_PACKAGES", Path(__file__).parents[2] / ".demo" / "packages")
-)
-needs_packages = pytest.mark.skipif(
-    not PACKAGES.is_dir() or bool(missing_sources(PACKAGES)),
-    reason="the demo's packages are not all unpacked",
-)
 PLANTED = {
     *("wrong_image_near", "wrong_image_far", "truncated", "empty", "repetition"),
     *("boilerplate", "refusal", "wrong_language", "exact_duplicate"),
@@ -27,9 +18,11 @@ PLANTED = {
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory):
+def pool(packages, tmp_path_factory):
+    if missing_sources(packages):
+        pytest.skip(f"packages are missing for {missing_sources(packages)}")
     folder = tmp_path_factory.mktemp("demo") / "pool"
-    report = build_pool(PACKAGES, folder)
+    report = build_pool(packages, folder)
     assert report.written
     return folder
 
@@ -48,7 +41,6 @@ def answers(record):
     return [turn["value"] for turn in record["conversations"] if turn["from"] == "gpt"]
 
 
-@needs_packages
 def test_size_and_kinds(pool, records, truth):
     assert 3400 <= len(records) <= 4600
     questions = Counter(t.question for t in truth.values())
@@ -63,7 +55,6 @@ def test_size_and_kinds(pool, records, truth):
         assert [t["from"] for t in record["conversations"]][::2].count("gpt") == 0
 
 
-@needs_packages
 def test_every_planted_kind_is_there_and_is_what_it_says(records, truth):
     by_id = {record["id"]: record for record in records}
     kinds = Counter(t.defect for t in truth.values() if t.quality == "planted")
@@ -95,7 +86,6 @@ def test_every_planted_kind_is_there_and_is_what_it_says(records, truth):
             assert max(Counter(response.split()).values()) >= 7
 
 
-@needs_packages
 def test_good_answers_are_clean(records, truth):
     good = [r for r in records if truth[r["id"]].quality == "good"]
     said = Counter(normalise(answer) for record in good for answer in answers(record))
@@ -103,10 +93,9 @@ def test_good_answers_are_clean(records, truth):
     for record in good:
         for answer in answers(record):
             assert answer == answer.strip() and "  " not in answer and len(answer.split()) <= 130
-            assert not re.search(r"<[a-z/]|hash\(|\{\}|None\b|\.\.$(?<!\.\.\.)", answer), answer
+            assert not re.search(r"<[a-z/]|hash\(|\{\}|\.\.$(?<!\.\.\.)", answer), answer
 
 
-@needs_packages
 def test_natural_defects_are_real_titles(truth):
     natural = [t for t in truth.values() if t.quality == "natural"]
     kinds = Counter(t.defect for t in natural)
@@ -114,7 +103,6 @@ def test_natural_defects_are_real_titles(truth):
     assert 1 <= kinds["hostile picture"] <= 6
 
 
-@needs_packages
 def test_ids_and_order_reveal_nothing(records, truth):
     ids = [record["id"] for record in records]
     assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[0-9a-f]{16}", i) for i in ids)
@@ -130,10 +118,9 @@ def test_ids_and_order_reveal_nothing(records, truth):
     assert all(set(r) <= {"id", "image", "conversations", "source", "truth"} for r in records)
 
 
-@needs_packages
-def test_a_second_build_writes_nothing(pool):
+def test_a_second_build_writes_nothing(packages, pool):
     before = {p: p.stat().st_mtime_ns for p in pool.rglob("*")}
-    report = build_pool(PACKAGES, pool)
+    report = build_pool(packages, pool)
     assert not report.written and report.samples == len(read_truth(pool / "pool.json"))
     assert {p: p.stat().st_mtime_ns for p in pool.rglob("*")} == before
 

@@ -1,8 +1,6 @@
-import os
 import struct
 import zlib
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,10 +10,6 @@ from data_cards.demo.captioned import make_texts
 from data_cards.demo.qt_resource import iter_members
 from data_cards.demo.sources import iter_captioned, missing_sources
 from data_cards.demo.topics import with_article
-
-PACKAGES = Path(
-    os.environ.get("PICKWELL_DEMO_PACKAGES", Path(__file__).parents[2] / ".demo" / "packages")
-)
 
 
 def picture(path, colour="red"):
@@ -190,11 +184,10 @@ def test_nothing_there_is_nothing_yielded(tmp_path):
     assert "wordnet" in missing_sources(tmp_path) and len(missing_sources(tmp_path)) == 9
 
 
-@pytest.mark.skipif(not PACKAGES.is_dir(), reason="the demo's packages are not unpacked")
-def test_real_packages_hold_what_the_specification_counts():
-    if missing_sources(PACKAGES):
-        pytest.skip(f"missing: {missing_sources(PACKAGES)}")
-    items = list(iter_captioned(PACKAGES))
+def test_real_packages_hold_what_the_specification_counts(packages):
+    if missing_sources(packages):
+        pytest.skip(f"missing: {missing_sources(packages)}")
+    items = list(iter_captioned(packages))
     good = Counter(item.source for item in items if item.natural_defect is None)
     expected = {"openclipart": 2000, "emoji": 1800, "gimp": 1600, "tuxpaint": 780}
     expected |= {"kgeography": 660, "wordcards": 580, "gcompris": 200, "wesnoth": 140}

@@ -204,7 +204,9 @@ def command(*words: object) -> list[str]:
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_killed_anywhere_resumes(kill, llava, tmp_path):
     config = tmp_path / "small.yaml"
-    config.write_text("score:\n  shard_rows: 4\n  metrics: [length, repetition, boilerplate, image_quality]\n")
+    config.write_text(
+        "score:\n  shard_rows: 4\n  metrics: [length, repetition, boilerplate, image_quality]\n"
+    )
     environment = os.environ | {"PICKWELL_CACHE": str(tmp_path / "cache")}
     words = command("score", llava, "--out", tmp_path / "run", "--config", config)
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)

@@ -357,6 +357,7 @@ def test_places_on_the_line_and_the_sentence() -> None:
     )
     assert comparison.summary([same]).startswith("Better than random on none of the measures.")
     assert comparison.summary([neither]) == ""
+    assert comparison.summary([same] * 7).endswith("No better on m, m, m, m and 3 others.")
 
 
 def test_each_step_of_the_funnel_begins_where_the_next_one_ends() -> None:

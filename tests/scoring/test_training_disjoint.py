@@ -1,6 +1,5 @@
 """No picture and no text of the demo pool was in the training of the embedded encoder."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +12,38 @@ from data_cards.demo.records import read_records
 from data_cards.demo.sources import missing_sources
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = Path(os.environ.get("PICKWELL_DEMO_PACKAGES", ROOT / ".demo" / "packages"))
 TRAINED_ON = ROOT / "scoring" / "encoders" / "weights" / "training_hashes.npz"
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    if not PACKAGES.is_dir() or missing_sources(PACKAGES):
-        pytest.skip("the demo's packages are not all unpacked")
-    return build_pool(PACKAGES, tmp_path_factory.mktemp("demo") / "pool").path.parent
+def pool(request, tmp_path_factory):
+    built = ROOT / ".demo" / "pool"
+    if (built / "pool.json").is_file():
+        return built
+    packages = request.getfixturevalue("packages")
+    if missing_sources(packages):
+        pytest.skip(f"packages are missing for {missing_sources(packages)}")
+    return build_pool(packages, tmp_path_factory.mktemp("demo") / "pool").path.parent
 
 
-def test_training_and_pool_share_nothing(pool):
+@pytest.fixture(scope="module")
+def found(pool):
+    return pool_hashes(pool)
+
+
+def test_training_and_pool_share_nothing(found):
     if not TRAINED_ON.is_file():
         pytest.skip("no trained encoder is there")
     with np.load(TRAINED_ON, allow_pickle=False) as trained:
         images, texts = trained["image"], trained["text"]
     assert images.dtype == texts.dtype == np.uint64
     assert len(images) > 2000 and len(texts) > 2000
-    found = pool_hashes(pool)
     assert len(found.image) > 3000 and len(found.text) > 3000
     assert not np.intersect1d(images, found.image).size
     assert not np.intersect1d(texts, found.text).size
 
 
-def test_the_hashes_are_those_of_the_files(pool):
-    found = pool_hashes(pool)
+def test_the_hashes_are_those_of_the_files(pool, found):
     records = read_records(pool / "pool.json")
     checked = 0
     for record in records[:200]:

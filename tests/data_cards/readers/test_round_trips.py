@@ -135,6 +135,8 @@ def test_csv(tmp_path_factory, data, delimiter, ending):
     for i, (question, answer) in enumerate(rows):
         buffer = io.StringIO(newline="")
         quoting = data.draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+        if "\r" in question + answer:  # csv.writer leaves it bare, and then it ends the record
+            quoting = csv.QUOTE_ALL
         csv.writer(buffer, delimiter=delimiter, lineterminator=ending, quoting=quoting).writerow(
             [f"k{i}", f"{i}.png", question, answer]
         )
