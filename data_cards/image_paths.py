@@ -68,29 +68,34 @@ class ImageResolver:
             return ImageRef(name, error="image name is empty or holds a null character")
         if self._root is None:
             return ImageRef(name, error=f"image folder not known (give images=): {name[:120]}")
-        folder, base = os.path.split(os.path.join(self._root, name))  # noqa: PTH118 (hot path)
         try:
-            name.encode()
-            path = self._follow(folder, base)
+            path = self._follow(name)
         except (OSError, ValueError):
             return ImageRef(name, error=f"image name cannot be a path: {name[:120]!a}")
         if path is None:
             return ImageRef(name, error=f"image path leaves the data root: {name[:120]}")
         return ImageRef(name, path=Path(path))
 
-    def _follow(self, folder: str, base: str) -> str | None:
+    def _follow(self, name: str) -> str | None:
+        if not name.isascii():
+            name.encode()
+        folder, slash, base = name.rpartition("/")
         if base in ("", ".", ".."):
-            folder, base = os.path.split(os.path.realpath(os.path.join(folder, base)))  # noqa: PTH118
+            path = os.path.realpath(os.path.join(self._root or "", name))  # noqa: PTH118
+            return path if self._holds(path) else None
+        folder += slash
         try:
             real = self._folders[folder]
         except KeyError:
             if len(self._folders) >= _CACHED_FOLDERS:
                 self._folders.clear()
-            resolved = os.path.realpath(folder)
-            real = self._folders[folder] = resolved if self._holds(resolved) else None
+            # Joining with an absolute folder gives that folder; it must then lie inside.
+            resolved = os.path.realpath(os.path.join(self._root or "", folder))  # noqa: PTH118
+            held = resolved.rstrip(os.sep) + os.sep if self._holds(resolved) else None
+            real = self._folders[folder] = held
         if real is None:
             return None
-        path = os.path.join(real, base)  # noqa: PTH118
+        path = real + base
         if os.path.islink(path):  # noqa: PTH114
             path = os.path.realpath(path)
             return path if self._holds(path) else None

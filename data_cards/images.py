@@ -22,6 +22,7 @@ from PIL import Image
 
 from data_cards.errors import BadRowError
 from data_cards.sample import ImageRef
+from data_cards.to_rgb import to_rgb
 
 # What remains are remarks on sloppy metadata (Exif, TIFF tags) of files that decode well.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -46,9 +47,6 @@ _NOT_IMAGES = (
     (b"version https://git-lfs", "a Git LFS pointer"),
     (b"PK\x03\x04", "a ZIP archive"),
 )
-
-_LIGHT = 230
-_WHITE, _GREY = (255, 255, 255), (128, 128, 128)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -182,7 +180,7 @@ def decode(
                 image.draft(None, target if orientation < 5 else target[::-1])
             image.load()
             _check_pixels(image.size, limits)  # a GIF frame may enlarge its canvas
-            rgb = _to_rgb(image)
+            rgb = to_rgb(image)
             if orientation in _TURNS:
                 rgb = rgb.transpose(_TURNS[orientation])
             if rgb is image:
@@ -279,50 +277,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # damaged Exif says nothing about the pixels
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    mode = image.mode
-    if mode.startswith("I") or mode == "F":
-        return _deep_to_rgb(image)
-    if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-        return _flatten(image.convert("RGBA"))
-    if mode == "RGB":
-        return image
-    try:
-        return image.convert("RGB")
-    except ValueError:
-        raise BadRowError(f"image has an unsupported colour mode ({mode})") from None
-
-
-def _deep_to_rgb(image: Image.Image) -> Image.Image:
-    import numpy as np
-
-    values = np.asarray(image).astype(np.float64)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and high <= 65535):
-        values = values / 257.0
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        values = values * 255.0
-    else:
-        values = (values - low) * (255.0 / (high - low)) if high > low else values * 0
-    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    alpha = image.getchannel("A")
-    rgb = image.convert("RGB")
-    extrema = alpha.getextrema()
-    if extrema[0] == 255:
-        return rgb
-    visible = alpha.point([0] * 128 + [255] * 128)
-    counts = rgb.convert("L").histogram(visible)
-    light = sum(counts[_LIGHT:])
-    ground = Image.new("RGB", image.size, _GREY if 2 * light > sum(counts) else _WHITE)
-    ground.paste(rgb, mask=alpha)
-    return ground
 
 
 def _cut_short(data: bytes, kind: str, error: Exception) -> bool:

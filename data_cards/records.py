@@ -152,8 +152,7 @@ def _as_list(value: Any) -> list[Any]:
 
 def _require_unicode(sample: Sample) -> None:
     """Refuse lone surrogates (JSON can write them, no file can hold them)."""
-    texts = [sample.id, sample.source, *[turn.text for turn in sample.turns]]
-    for text in texts:
+    for text in (sample.id, sample.source, *[turn.text for turn in sample.turns]):
         if not text.isascii():
             try:
                 text.encode()

@@ -44,7 +44,9 @@ class Thing:
 
 
 def country_of_flag(item: CaptionedImage) -> str:
-    """The place of a flag in Open Clip Art's regional folders, else the empty string."""
+    """The place of a flag emoji or of a drawing in the national flags' folders, else empty."""
+    if item.source == "emoji" and item.caption.startswith("flag: "):
+        return place_name(item.caption.removeprefix("flag: "))
     region = re.search(r"/flags/(?:africa|america|asia|europe|oceania)\b", item.category)
     # In the series of national flags the file is named like the place; others show anything.
     stem = re.sub(r"[^a-z]", "", item.key.rsplit("/", 1)[-1])

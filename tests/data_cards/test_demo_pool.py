@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from data_cards import BadInputError
+from data_cards.cards import load_card
 from data_cards.demo.pool import PER_DEFECT, build_pool
 from data_cards.demo.records import read_records, read_truth
 from data_cards.demo.selection import SAME_RESPONSE
@@ -123,6 +124,18 @@ def test_a_second_build_writes_nothing(packages, pool):
     report = build_pool(packages, pool)
     assert not report.written and report.samples == len(read_truth(pool / "pool.json"))
     assert {p: p.stat().st_mtime_ns for p in pool.rglob("*")} == before
+
+
+def test_the_card_tells_the_truth_about_the_pool(records, truth):
+    card = load_card("demo_pool")
+    numbers = [row.split("|") for row in card.text.splitlines() if row.startswith("|")]
+    cells = {frozenset(cell.strip(" `") for cell in row) for row in numbers}
+    defects = Counter(t.defect for t in truth.values() if t.bad)
+    sources = Counter(record["source"] for record in records)
+    for name, count in (defects | sources).items():
+        assert any({name, f"{count:,}"} <= row for row in cells), (name, count)
+    assert f"{len(records):,} samples" in card.text
+    assert card.format == "llava" and card.front_matter["license"] == "other"
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path):
