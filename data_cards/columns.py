@@ -114,7 +114,7 @@ def require_text(columns: Mapping[str, str], fields: Sequence[str], where: str) 
     seen = ", ".join(repr(f) for f in fields if not _SECRET.match(f)) or "none"
     raise BadInputError(
         f"{where}: no column with the response (or the conversation) was recognised; seen: {seen}",
-        "Say which it is, e.g. --column response=NAME.",
+        "Say which it is, e.g. --columns response=NAME.",
     )
 
 

@@ -312,7 +312,7 @@ def _write_folder(
         )
         rows = sorted(place[id_] for id_ in selection.ids)
         outputs = [write_table(selection, work)]
-        outputs += source.copy_rows(rows, work, copy_images=settings.copy_images)
+        outputs += source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
         outputs.append(write_card(work, run, selection, settings, folder))
         page = work / "report.html"
         outputs.append(make_report(page, run, selection, comparison, settings, folder, truth))

@@ -132,9 +132,11 @@ class ImageStage:
     ) -> dict[bytes, Future[_Decoded]]:
         """Start decoding those of which something is missing and that nobody else decodes."""
         jobs: dict[bytes, Future[_Decoded]] = {}
+        known = [image.key for image in loaded if image.key and image.key in self.facts]
+        hopeless = {k for k, error in zip(known, self.errors(known), strict=True) if error}
         for ref, image in zip(refs, loaded, strict=True):
             key, data, image.data = image.key, image.data, None
-            if key is None or data is None or key in jobs or key in self._claimed:
+            if key is None or data is None or key in jobs or key in self._claimed or key in hopeless:
                 continue
             wanted = self._wanted(key)
             if wanted:
@@ -170,13 +172,9 @@ class ImageStage:
         return vectors_from(self.vectors.take(keys))
 
     def _wanted(self, key: bytes) -> frozenset[str]:
-        if key in self.facts:
-            if self.errors([key])[0] is not None:
-                return frozenset()
-            wanted = set()
-        else:
-            wanted = {"facts"}
-        wanted |= {f"metric:{name}" for name, store in self.measured.items() if key not in store}
+        wanted = {f"metric:{name}" for name, store in self.measured.items() if key not in store}
+        if key not in self.facts:
+            wanted.add("facts")
         if self.vectors is not None and key not in self.vectors:
             wanted.add("vector")
         return frozenset(wanted)

@@ -49,9 +49,10 @@ class Shard:
     def finish_images(self, images: ImageStage) -> None:
         """Wait for the images, encode them, and mark the samples whose images are bad."""
         images.finish(self._jobs)
+        found = [image.key for row in self._loaded for image in row if image.key is not None]
+        decoding = dict(zip(found, images.errors(found), strict=True))
         for index, row in enumerate(self._loaded):
             keys = [image.key for image in row if image.key is not None]
-            decoding = dict(zip(keys, images.errors(keys), strict=True))
             for number, image in enumerate(row, 1):
                 problem = image.error or (image.key and decoding[image.key])
                 if problem and self.errors[index] is None:

@@ -51,6 +51,7 @@ def smollm2(cache: Path | None = None, *, max_tokens: int = 1024) -> Transformer
         identity=f"{_WHEEL}:{digest}:{_LAYOUT}",
         chat_template=_CHAT_TEMPLATE,
         max_tokens=max_tokens,
+        dtype="float32",
     )
 
 
@@ -122,7 +123,7 @@ def _dequantise(gguf: Path, folder: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
             local_files_only=True,
         )
-        model.to(torch.bfloat16).save_pretrained(folder)
+        model.bfloat16().save_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(
             gguf.parent, gguf_file=gguf.name, local_files_only=True
         )

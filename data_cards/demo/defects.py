@@ -12,6 +12,7 @@ from data_cards.demo.draw import Draw
 from data_cards.demo.questions import Asker
 from data_cards.demo.records import Draft
 from data_cards.demo.split import normalise
+from data_cards.demo.topics import topic_of
 
 SWAPPED_KINDS = frozenset(
     {"caption", "keywords", "describe", "explain", "definition", "flag_place", "category"}
@@ -164,7 +165,9 @@ def plant(
         own = draft.item
         if draft.truth.question not in SWAPPED_KINDS or not draft.with_image:
             return None
-        return source.answer(draft, lambda i: i.source != own.source, used)
+        return source.answer(
+            draft, lambda i: i.source != own.source and topic_of(i) != topic_of(own), used
+        )
 
     makers: dict[str, Callable[[Draft], str | None]] = {
         "wrong_language": lambda d: _translate(d, draw, forbidden),

@@ -27,7 +27,8 @@ class Topic:
 # First match wins: the finer groups stand before the coarser ones.
 _TOPICS: tuple[tuple[str, Topic], ...] = (
     (r"flag", Topic("flags")),
-    (r"/led$|buttons", Topic("lamps and buttons")),
+    (r"/led$", Topic("lamps")),
+    (r"buttons", Topic("buttons")),
     (r"icons|folders", Topic("computer icons")),
     (r"pattern", Topic("patterns")),
     (r"jigsaw", Topic("jigsaw pieces")),

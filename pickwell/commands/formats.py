@@ -23,7 +23,7 @@ def formats(
     from rich.table import Table
 
     from data_cards.cards import list_cards
-    from data_cards.readers import formats as known_formats
+    from data_cards.readers.base import formats as known_formats
     from pickwell.console import out
     from pickwell.summary import print_source
 
@@ -31,8 +31,8 @@ def formats(
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("format")
         table.add_column("what it is")
-        for name, reader in known_formats().items():
-            table.add_row(name, (reader.__doc__ or "").strip().splitlines()[0])
+        for name, known in known_formats().items():
+            table.add_row(name, known.summary)
         out.print(table)
         out.print(f"\nData cards: {', '.join(list_cards())}")
         return

@@ -34,7 +34,7 @@ def test_from_a_file_made_by_hand_to_a_selection(llava, pickwell, tmp_path):
     selection = open_selection(folder)
     assert len(selection.ids) == 12
     originals = lines_of(llava)
-    copied = lines_of(next(folder.glob("*.jsonl")))
+    copied = lines_of(next((folder / "data").glob("*.jsonl")))
     assert len(copied) == 12 and set(copied) <= set(originals)
     assert {json.loads(line)["id"] for line in copied} == set(selection.ids)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -139,7 +139,7 @@ def test_exactly_the_bad_rows_are_marked(llava, pickwell, tmp_path):
     assert selection.funnel()["failed"] == 10
     page = (tmp_path / "picked" / "report.html").read_text()
     assert "<script>document.title" not in page
-    assert set(lines_of(next((tmp_path / "picked").glob("*.jsonl")))) <= set(lines_of(llava))
+    assert set(lines_of(next((tmp_path / "picked" / "data").glob("*.jsonl")))) <= set(lines_of(llava))
 
 
 def test_nan_in_an_imported_column(llava, pickwell, tmp_path):
