@@ -136,7 +136,8 @@ class ImageStage:
         hopeless = {k for k, error in zip(known, self.errors(known), strict=True) if error}
         for ref, image in zip(refs, loaded, strict=True):
             key, data, image.data = image.key, image.data, None
-            if key is None or data is None or key in jobs or key in self._claimed or key in hopeless:
+            taken = key in jobs or key in self._claimed or key in hopeless
+            if key is None or data is None or taken:
                 continue
             wanted = self._wanted(key)
             if wanted:

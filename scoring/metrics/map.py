@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scoring.metric import Column, MetricSpec, Models, Pool, Scores, register
-from scoring.store import content_key
+from scoring.metrics.pool_vectors import hash_order, unit_rows, usable_rows
 
 LAID_OUT = 10_000
 BLOCK = 4096
@@ -44,7 +44,9 @@ class MapMetric:
         """Lay out all rows that have an image or a response vector."""
         size = len(pool.ids)
         places = np.full((size, 2), np.nan)
-        rows = self._canonical(pool)
+        spaces = (pool.image_embedding, pool.text_embedding)
+        known = np.logical_or(*(usable_rows(space, pool.status) for space in spaces))
+        rows = hash_order(pool.ids, np.flatnonzero(known), pool.seed)
         if len(rows) >= 3:
             laid = rows[:LAID_OUT]
             layout = _layout(_joint(pool, laid), pool.seed)
@@ -56,25 +58,11 @@ class MapMetric:
         notes = [None if known else "no vector" for known in ~np.isnan(places[:, 0])]
         return Scores({"map_x": places[:, 0], "map_y": places[:, 1]}, notes)
 
-    def _canonical(self, pool: Pool) -> np.ndarray:
-        """Rows with any vector, by the hash of their id: the input's order has no influence."""
-        known = [
-            row
-            for row, status in enumerate(pool.status)
-            if status == "ok" and _has_vector(pool, row)
-        ]
-        return np.array(sorted(known, key=lambda row: content_key(pool.ids[row])), np.int64)
-
-
-def _has_vector(pool: Pool, row: int) -> bool:
-    spaces = (pool.image_embedding, pool.text_embedding)
-    return any(space is not None and not np.isnan(space[row, 0]) for space in spaces)
-
 
 def _joint(pool: Pool, rows: np.ndarray) -> np.ndarray:
     """Image and response vectors side by side, zeros where one is missing, unit rows."""
     parts = [
-        np.nan_to_num(np.asarray(space[rows], np.float32))
+        np.nan_to_num(unit_rows(space, rows))
         for space in (pool.image_embedding, pool.text_embedding)
         if space is not None
     ]
