@@ -24,9 +24,8 @@ def build(
     Returns:
         The pool's annotation file.
     """
+    from data_cards.demo.fetch import fetch_packages, unpack_folder
     from data_cards.demo.pool import build_pool
-
-    from data_cards.demo.fetch import fetch_packages
 
     root = folder / "packages"
     if packages is not None and (packages / "usr" / "share").is_dir():
@@ -49,8 +48,7 @@ def choose(folder: Path, pool: Path, budget: int, seed: int) -> tuple[Run, Selec
     Returns:
         Run, selection and the lines that tell the outcome.
     """
-    from data_cards.demo.pool import read_truth
-
+    from data_cards.demo.records import read_truth
     from pickwell.console import progress
     from pickwell.scoring_job import score
     from pickwell.selection_job import select

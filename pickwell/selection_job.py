@@ -14,8 +14,8 @@ from pickwell.config import ScoreConfig, SelectConfig, checked
 
 if TYPE_CHECKING:
     import numpy as np
-    from data_cards.source import Source
 
+    from data_cards.source import Source
     from pickwell.report.data import Comparison
     from scoring.run import Run
     from selector.baseline import BesideRandom

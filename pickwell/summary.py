@@ -11,7 +11,6 @@ from pickwell.console import err, out
 
 if TYPE_CHECKING:
     from data_cards.source import Source
-
     from scoring.run import Run
     from selector.selection import Selection
 

@@ -19,11 +19,11 @@ def formats(
     split: str = typer.Option(None, help="Split of a Hugging Face data set."),
 ) -> None:
     """List formats and data cards, or show how DATA is read, before anything is scored."""
-    from data_cards.source import open_source
     from rich.table import Table
 
     from data_cards.cards import list_cards
     from data_cards.readers.base import formats as known_formats
+    from data_cards.source import open_source
     from pickwell.console import out
     from pickwell.summary import print_source
 

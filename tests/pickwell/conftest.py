@@ -28,8 +28,19 @@ def draw(path: Path, seed: int, size: tuple[int, int] = (96, 80)) -> Path:
     return path
 
 
-COLOURS = "red green blue yellow purple orange brown pink grey black".split()
-THINGS = "circle box ball shape figure pattern drawing picture tile sketch".split()
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "brown", "pink", "grey", "black")
+THINGS = (
+    "circle",
+    "box",
+    "ball",
+    "shape",
+    "figure",
+    "pattern",
+    "drawing",
+    "picture",
+    "tile",
+    "sign",
+)
 
 
 def record(number: int, image: str | None, response: str | None = None) -> dict:
@@ -67,7 +78,7 @@ def llava(tmp_path: Path) -> Path:
 def pickwell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real command in a process of its own, with a cache of its own."""
 
-    def run(*words: object, **extra: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: object, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
             "PICKWELL_CACHE": str(tmp_path / "cache"),
             "COLUMNS": "200",
@@ -79,7 +90,7 @@ def pickwell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             text=True,
             env=environment,
             cwd=tmp_path,
-            timeout=240,
+            timeout=timeout,
             check=False,
         )
 

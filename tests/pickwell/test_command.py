@@ -15,7 +15,6 @@ from PIL import Image
 
 from pickwell.selection_files import open_selection, sha256
 
-
 METRICS = "length,repetition,boilerplate,image_quality"
 
 
@@ -139,7 +138,8 @@ def test_exactly_the_bad_rows_are_marked(llava, pickwell, tmp_path):
     assert selection.funnel()["failed"] == 10
     page = (tmp_path / "picked" / "report.html").read_text()
     assert "<script>document.title" not in page
-    assert set(lines_of(next((tmp_path / "picked" / "data").glob("*.jsonl")))) <= set(lines_of(llava))
+    copied = next((tmp_path / "picked" / "data").glob("*.jsonl"))
+    assert set(lines_of(copied)) <= set(lines_of(llava))
 
 
 def test_nan_in_an_imported_column(llava, pickwell, tmp_path):

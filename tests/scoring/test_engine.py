@@ -170,7 +170,7 @@ def test_resumes_after_an_interruption(samples, tmp_path):
         run(samples, tmp_path / "run", encoder)
     with pytest.raises(BadInputError, match="no finished run"):
         Run.open(tmp_path / "run")
-    assert not [p for p in (tmp_path / "run").rglob("*.partial")]
+    assert not list((tmp_path / "run").rglob("*.partial"))
     done = encoder.images
     encoder.fail_after = None
     again = run(samples, tmp_path / "run", encoder)
