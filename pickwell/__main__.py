@@ -14,6 +14,7 @@ import typer
 
 from data_cards.errors import BadInputError
 
+INTERRUPTED = 130
 VERBS = ("demo", "score", "select", "explain", "report", "metrics", "formats")
 
 app = typer.Typer(
@@ -57,9 +58,10 @@ def main() -> None:
     except BadInputError as error:
         problem(error.message, error.remedy)
         sys.exit(2)
-    except KeyboardInterrupt:
-        problem("Interrupted.", "Type the same command again: it goes on where it stopped.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's answer to Ctrl-C, which it gives without a word
+            problem("Interrupted.", "Type the same command again: it goes on where it stopped.")
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -14,7 +14,6 @@ from pickwell.config import ScoreConfig, checked
 
 if TYPE_CHECKING:
     from data_cards.source import Source
-
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -68,10 +67,9 @@ def score(
     settings = config or ScoreConfig()
     if options:
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
-    from data_cards.source import open_source
-
     from data_cards.images import ImageLimits
-    from scoring.engine import EngineOptions
+    from data_cards.source import open_source
+    from scoring.engine import EngineOptions, make_metrics
     from scoring.engine import score as run_engine
     from scoring.imported import read_imported
     from scoring.models import models_from_spec
@@ -89,8 +87,9 @@ def score(
     on_source(source)
     folder = Path(out)
     _refuse_foreign_folder(folder)
-    models = models_from_spec(settings.models)
-    metrics = _metrics(models, settings.metrics)
+    _check_names(settings.metrics)
+    models = models_from_spec(settings.models, settings.metrics)
+    metrics = make_metrics(models, settings.metrics)
     total = source.count_hint()
     samples = source.samples()
     if settings.limit is not None:
@@ -123,8 +122,7 @@ def score(
     return run
 
 
-def _metrics(models: Any, names: list[str] | None) -> list[Any]:
-    from scoring.engine import make_metrics
+def _check_names(names: list[str] | None) -> None:
     from scoring.metric import registry
 
     for name in names or []:
@@ -134,7 +132,6 @@ def _metrics(models: Any, names: list[str] | None) -> list[Any]:
             raise BadInputError(
                 f"There is no metric {name!r}.", f"{hint}`pickwell metrics` lists them."
             )
-    return make_metrics(models, names)
 
 
 def _refuse_foreign_folder(folder: Path) -> None:

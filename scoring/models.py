@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from scoring.metric import Models
+from collections.abc import Sequence
+
+from scoring.metric import Models, registry
 
 
-def models_from_spec(spec: str) -> Models:
+def models_from_spec(spec: str, metrics: Sequence[str] | None = None) -> Models:
     """Models by spec: ``embedded``, ``none`` (text and pixel metrics only), or ``open_clip:...``.
 
     Nothing is loaded yet; weights are loaded when the first missing row asks for them.
+
+    Args:
+        spec: What stands after ``--models``.
+        metrics: Only these metrics will be made; an encoder that none of them needs is left out.
 
     Raises:
         BadInputError: For a spec that nothing answers to, or a package that is not installed.
@@ -18,4 +24,8 @@ def models_from_spec(spec: str) -> Models:
 
     if spec == "none":
         return Models("none")
-    return Models(spec, encoder=encoder_from_spec(spec), language_model=smollm2())
+    known = registry()
+    needs = set().union(*(known[name].spec.needs for name in metrics or known))  # type: ignore[attr-defined]
+    seen = bool(needs & {"image_embedding", "text_embedding"})
+    encoder = encoder_from_spec(spec) if seen else None
+    return Models(spec, encoder=encoder, language_model=smollm2())

@@ -20,7 +20,8 @@ Tokens = tuple[int, ...]
 
 _PLACE = "\ue000text\ue000"  # stands for the user's text while the chat template is rendered
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
-_WORTH_A_PREFIX = 12  # tokens saved per row from which a shared prefix is computed once
+_WORTH_A_PREFIX = 128  # tokens saved from which a shared prefix gets a pass of its own
+_PADDING_SHARE, _PADDING = 0.25, 96  # a pass reads all weights, which costs as much as 50 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class TransformersLanguageModel:
         prefixes: dict[Tokens, int] = {}
         for prompt, answer in unique:
             wanted[prompt + answer[:-1], len(answer)].append((prompt, answer))
-            worth = len(rows[prompt]) > 1 and len(prompt) > _WORTH_A_PREFIX
+            worth = (len(rows[prompt]) - 1) * (len(prompt) - 1) >= _WORTH_A_PREFIX
             prefixes[prompt + answer[:-1]] = len(prompt) - 1 if worth else 0
         found: dict[tuple[Tokens, Tokens], float] = {}
         by_tokens = defaultdict(list)
@@ -211,17 +212,20 @@ class TransformersLanguageModel:
     def _batches(
         self, members: Sequence[tuple[Tokens, int]], start: int
     ) -> Iterator[list[tuple[Tokens, int]]]:
-        """Neighbours in length, within the token budget and with at most a quarter of padding."""
+        """Neighbours in length, within the token budget and with little padding."""
         batch: list[tuple[Tokens, int]] = []
+        real = 0
         for tokens, count in members:
             length = len(tokens) - start
+            padded = (len(batch) + 1) * length
+            waste = padded - real - length
             if batch and (
-                (len(batch) + 1) * length > self._tokens_per_batch
-                or length > 1.25 * (len(batch[0][0]) - start) + 4
+                padded > self._tokens_per_batch or waste > _PADDING_SHARE * real + _PADDING
             ):
                 yield batch
-                batch = []
+                batch, real = [], 0
             batch.append((tokens, count))
+            real += length
         if batch:
             yield batch
 
@@ -335,7 +339,7 @@ def _common_prefix(sequences: Sequence[Tokens]) -> int:
         (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
         min(len(first), len(last)),
     )
-    return shared if shared >= _WORTH_A_PREFIX else 0
+    return shared if (len(sequences) - 1) * shared >= _WORTH_A_PREFIX else 0
 
 
 def _folder_hash(folder: Path) -> str:

@@ -41,4 +41,4 @@ class ImageTextEncoder(Protocol):
         """(n, 3, H, W) to unit float32 vectors of shape (n, dim)."""
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """n strings to unit float32 vectors of shape (n, dim)."""
+        """Texts to unit float32 vectors of shape (n, dim)."""

@@ -1,132 +1,195 @@
-"""The trained part of the embedded encoder: small heads on the two frozen towers.
+"""The trained part of the embedded encoder: heads on two frozen towers.
 
-Image: a two-layer perceptron on the pooled feature and the ConSE vector, added to the ConSE vector
-itself. Text: a two-layer perceptron added to the sentence vector. Both towers thus start out
-as ConSE, which is what carries over to pictures unlike those of the training, and learn the rest.
+The space has two blocks. The *learned* block is a canonical correlation analysis between what the
+image tower saw and the sentence vector, plus what a few small perceptrons add to it. The *ConSE*
+block compares the image's class names with the text, and is what carries over to pictures unlike
+those of the training. Both blocks have a fixed share of the cosine.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize
 
 from scoring.encoders.conse import conse
-from scoring.encoders.lite0 import POOLED
+from scoring.encoders.lite0 import POOLED, STAGES, Features, classifier_rows
 from scoring.encoders.minilm import WIDTH
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-CONSE_SCALE = 8.0
-"""Brings the components of a unit vector near those of the standardised features."""
+CLASSES = 1000
+INPUT = POOLED + WIDTH + sum(STAGES)
+"""Length of the image side's input."""
 
 
 @dataclass(frozen=True)
 class HeadShape:
-    """Sizes and training-time noise of one head.
+    """Sizes and fixed weights, chosen on validation.
 
     Attributes:
-        hidden: Width of the image head's hidden layer.
-        text_hidden: Width of the text head's hidden layer.
-        dropout: On hidden layers.
-        image_dropout: On the image head's input.
-        text_dropout: On the text head's input.
+        learned: Length of the learned block.
+        conse: Length of the ConSE block.
+        members: Number of perceptron pairs, averaged; they differ by their seed.
+        hidden: Width of their hidden layers.
+        conse_share: Share of the cosine that the ConSE block has.
+        temperature: Of the class probabilities of the ConSE block.
+        conse_weight: Weight of the ConSE vector in the input.
+        stage_weights: Weights of the three parts of the stages in the input.
     """
 
-    hidden: int = 512
-    text_hidden: int = 512
-    dropout: float = 0.5
-    image_dropout: float = 0.2
-    text_dropout: float = 0.2
+    learned: int = 300
+    conse: int = 84
+    members: int = 3
+    hidden: int = 256
+    conse_share: float = 0.2
+    temperature: float = 2.0
+    conse_weight: float = 0.5
+    stage_weights: tuple[float, float, float] = (0.35, 0.2, 0.2)
+
+
+class Member(nn.Module):
+    """What one perceptron on each side adds to the linear map; nothing before training."""
+
+    def __init__(self, hidden: int, out: int, dropout: float = 0.5, noise: float = 0.3) -> None:
+        super().__init__()
+        self.image = _perceptron(INPUT, hidden, out, dropout, noise)
+        self.text = _perceptron(WIDTH, hidden, out, dropout, 0.1)
 
 
 class Heads(nn.Module):
-    """One pair of heads into the space of the sentence vectors.
+    """Features of both towers to unit vectors of one space.
 
     Args:
-        shape: Sizes.
-        classifier: Weight (1000, 1280) and bias (1000,) of the ImageNet classifier.
-        names: Unit vectors of the class names, shape (1000, 384).
-        mean: Mean of the pooled feature over the training pictures, shape (1280,).
-        spread: Its standard deviation, shape (1280,).
+        shape: Sizes and fixed weights.
     """
 
-    def __init__(
-        self,
-        shape: HeadShape,
-        classifier: tuple[torch.Tensor, torch.Tensor],
-        names: torch.Tensor,
-        mean: torch.Tensor,
-        spread: torch.Tensor,
-    ) -> None:
+    class_weight: torch.Tensor
+    class_bias: torch.Tensor
+    class_names: torch.Tensor
+    stage_mean: torch.Tensor
+    stage_spread: torch.Tensor
+    image_mean: torch.Tensor
+    image_spread: torch.Tensor
+    image_map: torch.Tensor
+    text_mean: torch.Tensor
+    text_map: torch.Tensor
+    conse_mean: torch.Tensor
+    conse_basis: torch.Tensor
+
+    def __init__(self, shape: HeadShape) -> None:
         super().__init__()
         self.shape = shape
-        for key, value in (("weight", classifier[0]), ("bias", classifier[1]), ("names", names)):
-            self.register_buffer(f"class_{key}", value, persistent=False)
-        self.register_buffer("mean", mean.clone())
-        self.register_buffer("spread", spread.clone())
-        self.image = nn.Sequential(
-            nn.Dropout(shape.image_dropout),
-            nn.Linear(POOLED + WIDTH, shape.hidden),
-            nn.GELU(),
-            nn.Dropout(shape.dropout),
-            nn.Linear(shape.hidden, WIDTH),
+        weight, bias = classifier_rows()
+        self.register_buffer("class_weight", weight, persistent=False)
+        self.register_buffer("class_bias", bias, persistent=False)
+        for name, size in {
+            "class_names": (CLASSES, WIDTH),
+            "stage_mean": (sum(STAGES),),
+            "stage_spread": (sum(STAGES),),
+            "image_mean": (INPUT,),
+            "image_spread": (INPUT,),
+            "image_map": (INPUT, shape.learned),
+            "text_mean": (WIDTH,),
+            "text_map": (WIDTH, shape.learned),
+            "conse_mean": (WIDTH,),
+            "conse_basis": (WIDTH, shape.conse),
+        }.items():
+            self.register_buffer(name, torch.zeros(size))
+        self.members = nn.ModuleList(
+            Member(shape.hidden, shape.learned) for _ in range(shape.members)
         )
-        self.text = nn.Sequential(
-            nn.Dropout(shape.text_dropout),
-            nn.Linear(WIDTH, shape.text_hidden),
-            nn.GELU(),
-            nn.Dropout(shape.dropout),
-            nn.Linear(shape.text_hidden, WIDTH),
-        )
-        self.residual = nn.Parameter(torch.tensor(1.0))
-        for last in (self.image[-1], self.text[-1]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
 
-    def conse(self, pooled: torch.Tensor) -> torch.Tensor:
-        """ConSE vectors of shape (n, 384), unit length."""
-        weight, bias = self.get_buffer("class_weight"), self.get_buffer("class_bias")
-        return conse(pooled @ weight.T + bias, self.get_buffer("class_names"))
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return self.shape.learned + self.shape.conse
 
-    def embed_images(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Pooled features (n, 1280) to unit vectors (n, 384)."""
-        names = self.conse(pooled)
-        centred = (pooled - self.get_buffer("mean")) / (self.get_buffer("spread") + 0.05)
-        learned = self.image(torch.cat([centred, CONSE_SCALE * names], dim=1))
-        return normalize(self.residual * names + learned, dim=1)
+    def conse(self, pooled: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """ConSE vectors of shape (n, 384), unit length; see :mod:`scoring.encoders.conse`."""
+        logits = pooled @ self.class_weight.T + self.class_bias
+        return conse(logits / temperature, self.class_names)
+
+    def image_input(self, features: Features) -> torch.Tensor:
+        """All parts of the features, each of unit length times its weight; shape (n, INPUT)."""
+        # The square root evens out ReLU features, as for histograms (Arandjelovic, CVPR 2012).
+        parts = [normalize(features.pooled.clamp_min(0).sqrt(), dim=1)]
+        parts.append(self.shape.conse_weight * self.conse(features.pooled))
+        standard = (features.stages - self.stage_mean) / self.stage_spread
+        for part, weight in zip(standard.split(STAGES, 1), self.shape.stage_weights, strict=True):
+            parts.append(weight * normalize(part, dim=1))
+        return torch.cat(parts, dim=1)
+
+    def learned_image(self, x: torch.Tensor, members: list[Member]) -> torch.Tensor:
+        """The learned block from :meth:`image_input`, unit length."""
+        centred = x - self.image_mean
+        base = normalize(centred @ self.image_map, dim=1)
+        added = [member.image(centred / self.image_spread) for member in members]
+        return _with_members(base, added)
+
+    def learned_text(self, sentences: torch.Tensor, members: list[Member]) -> torch.Tensor:
+        """The learned block from sentence vectors (n, 384), unit length."""
+        centred = sentences - self.text_mean
+        base = normalize(centred @ self.text_map, dim=1)
+        added = [member.text(centred * WIDTH**0.5) for member in members]
+        return _with_members(base, added)
+
+    def embed_images(self, features: Features) -> torch.Tensor:
+        """Features of n pictures to unit vectors of shape (n, dim)."""
+        learned = self.learned_image(self.image_input(features), self._all())
+        names = self.conse(features.pooled, self.shape.temperature) - self.conse_mean
+        return self._joined(learned, names)
 
     def embed_texts(self, sentences: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors (n, 384) to unit vectors (n, 384)."""
-        return normalize(sentences + self.text(sentences), dim=1)
+        """Sentence vectors (n, 384) to unit vectors of shape (n, dim)."""
+        learned = self.learned_text(sentences, self._all())
+        return self._joined(learned, sentences - self.text_mean)
+
+    def _joined(self, learned: torch.Tensor, names: torch.Tensor) -> torch.Tensor:
+        share = self.shape.conse_share
+        block = normalize(names @ self.conse_basis, dim=1)
+        return torch.cat([(1 - share) ** 0.5 * learned, share**0.5 * block], dim=1)
+
+    def _all(self) -> list[Member]:
+        return [member for member in self.members if isinstance(member, Member)]
 
 
-class Ensemble(nn.Module):
-    """Several heads that differ by their seed; their vectors are averaged.
+def _perceptron(size: int, hidden: int, out: int, dropout: float, noise: float) -> nn.Sequential:
+    last = nn.Linear(hidden, out)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    first = nn.Linear(size, hidden)
+    return nn.Sequential(nn.Dropout(noise), first, nn.GELU(), nn.Dropout(dropout), last)
 
-    Each head was trained from the same start (the ConSE space), so that the spaces agree.
-    """
 
-    def __init__(self, members: Sequence[Heads]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
+def _with_members(base: torch.Tensor, added: list[torch.Tensor]) -> torch.Tensor:
+    """Mean of the members' unit vectors; the linear map alone where there are none."""
+    if not added:
+        return base
+    return normalize(sum((normalize(base + a, dim=1) for a in added), base * 0), dim=1)
 
-    def embed_images(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Pooled features (n, 1280) to unit vectors (n, d)."""
-        parts = [member.embed_images(pooled) for member in self._heads()]
-        return normalize(torch.cat(parts, dim=1), dim=1)
 
-    def embed_texts(self, sentences: torch.Tensor) -> torch.Tensor:
-        """Sentence vectors (n, 384) to unit vectors (n, d)."""
-        parts = [member.embed_texts(sentences) for member in self._heads()]
-        return normalize(torch.cat(parts, dim=1), dim=1)
+def save_heads(heads: Heads, path: Path) -> None:
+    """Write the trained numbers in float16, with their shape, as safetensors."""
+    from safetensors.torch import save_file
 
-    def _heads(self) -> list[Heads]:
-        return [member for member in self.members if isinstance(member, Heads)]
+    tensors = {k: v.detach().half().contiguous() for k, v in heads.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, {"shape": json.dumps(asdict(heads.shape))})
+    partial.chmod(0o644)
+    partial.replace(path)
+
+
+def load_heads(path: Path) -> Heads:
+    """Read what :func:`save_heads` wrote, ready to encode, in float32."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        stored = json.loads(file.metadata()["shape"])
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    stored["stage_weights"] = tuple(stored["stage_weights"])
+    heads = Heads(HeadShape(**stored))
+    heads.load_state_dict(tensors)
+    return heads.eval().requires_grad_(False)

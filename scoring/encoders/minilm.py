@@ -78,7 +78,9 @@ class MiniLM:
         pieces.sort(key=lambda piece: len(piece[1]))
         for start in range(0, len(pieces), BATCH):
             batch = pieces[start : start + BATCH]
-            for (row, _), vector in zip(batch, self._token_sums([i for _, i in batch]), strict=True):
+            for (row, _), vector in zip(
+                batch, self._token_sums([i for _, i in batch]), strict=True
+            ):
                 sums[row] += vector
         unit = torch.nn.functional.normalize(torch.from_numpy(sums), dim=1)
         return unit.numpy()

@@ -81,7 +81,7 @@ class OpenClipEncoder:
         return self._run_images(pixels, self._parts()["half"])
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """n strings to unit float32 vectors of shape (n, dim).
+        """Texts to unit float32 vectors of shape (n, dim).
 
         Texts beyond the context length are cut by the model's tokenizer, as it was trained; they
         are counted in :attr:`texts_cut` and the first is logged. See :meth:`tokens_cut`.

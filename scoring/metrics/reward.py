@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 from scoring.metric import Batch, Column, MetricSpec, Models, Scores, register
 
-QUESTION = "TBD {instruction} {response}"
+QUESTION = (
+    "Is the following text a helpful and well-formed caption or answer in English? "
+    "Answer yes or no.\n\nText: {response}"
+)
 
 
 @register
@@ -17,14 +20,24 @@ class Reward:
     version: ClassVar[int] = 1
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="reward",
-        summary="The small judge's normalised probability of yes to a fixed question on the text.",
-        formula="`judge_yes` = P(yes) / (P(yes) + P(no)) for the first token of the answer",
-        columns=(
-            Column("judge_yes", "P(yes), of a judge that does not see the image", (0.0, 1.0)),
+        summary=(
+            "A small judge's normalised probability of yes to a fixed question about the "
+            "response. Weak: it notices refusals and repetition, and little else."
         ),
+        formula=(
+            "`judge_yes` = P(yes) / (P(yes) + P(no)) for the first token of the answer to: "
+            f"“{' '.join(QUESTION.split())}” The judge sees neither image nor instruction."
+        ),
+        columns=(Column("judge_yes", "P(yes) of the small judge of text", (0.0, 1.0), "higher"),),
         needs=frozenset({"text", "language_model"}),
-        cost="one pass of the language model over instruction and response",
-        source="ours",
+        cost="one pass of the language model over the response",
+        source=(
+            "ours, in place of a reward model. The question is the best of 17 by AUROC on "
+            "half of the demo pool; on the other half, SmolLM2-135M, good responses against "
+            "refusals 0.92, repetition 0.79, truncated ones 0.39, the three together 0.70; "
+            "against boilerplate 0.44, another language 0.44, wrong images 0.5. Showing the "
+            "instruction as well made it worse."
+        ),
     )
 
     def __init__(self, models: Models) -> None:
@@ -36,28 +49,19 @@ class Reward:
         return {"language_model": key, "question": QUESTION}
 
     def score(self, batch: Batch) -> Scores:
-        """Ask the judge about each row; a pair that is too long for it is null."""
+        """Ask the judge about each row; a response too long for it is null."""
         n = len(batch)
         if self._model is None:
             return Scores({"judge_yes": [None] * n}, ["no language model"] * n)
-        answers = self._model.yes_probability(
-            [ask(q, a) for q, a in zip(batch.instructions, batch.responses, strict=True)]
-        )
+        answers = self._model.yes_probability([ask(response) for response in batch.responses])
         notes = [
-            "instruction and response are longer than the judge reads" if answer is None else None
-            for answer in answers
+            "response longer than the judge reads" if answer is None else None for answer in answers
         ]
         return Scores({"judge_yes": answers}, notes)
 
 
-def ask(instruction: str, response: str) -> str:
-    """The fixed question about one pair."""
-    # One pass over the template, so that braces in other people's text stay what they are.
-    before, between, after = _parts()
-    return f"{before}{instruction.strip()}{between}{response.strip()}{after}"
-
-
-def _parts() -> tuple[str, str, str]:
-    before, rest = QUESTION.split("{instruction}")
-    between, after = rest.split("{response}")
-    return before, between, after
+def ask(response: str) -> str:
+    """The fixed question about one response."""
+    # Not str.format on their text: braces in a response stay what they are.
+    before, after = QUESTION.split("{response}")
+    return f"{before}{response.strip()}{after}"

@@ -55,18 +55,18 @@ def test_from_a_file_made_by_hand_to_a_selection(llava, pickwell, tmp_path):
 
 
 def test_another_budget_runs_no_model_and_the_same_command_gives_the_same(
-    llava, pickwell, tmp_path
+    llava, pickwell_here, tmp_path
 ):
-    pickwell("score", llava, "--out", "run", "--metrics", METRICS)
+    pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
     for name in ("a", "b"):
-        assert pickwell("select", "run", "--out", name, "-b", 9).returncode == 0
+        assert pickwell_here("select", "run", "--out", name, "-b", 9).returncode == 0
     first, second = (pq.read_table(tmp_path / n / "selection.parquet") for n in "ab")
     assert first.equals(second)
     shuffled = lines_of(llava)
     np.random.default_rng(0).shuffle(shuffled)
     (llava.parent / "shuffled.jsonl").write_text("\n".join(shuffled) + "\n")
-    pickwell("score", llava.parent / "shuffled.jsonl", "--out", "run2", "--metrics", METRICS)
-    pickwell("select", "run2", "--out", "c", "-b", 9)
+    pickwell_here("score", llava.parent / "shuffled.jsonl", "--out", "run2", "--metrics", METRICS)
+    pickwell_here("select", "run2", "--out", "c", "-b", 9)
     assert open_selection(tmp_path / "c").ids == open_selection(tmp_path / "a").ids
 
 
@@ -114,9 +114,9 @@ def spoil(llava: Path) -> dict[str, str]:
     }
 
 
-def test_exactly_the_bad_rows_are_marked(llava, pickwell, tmp_path):
+def test_exactly_the_bad_rows_are_marked(llava, pickwell_here, tmp_path):
     expected = spoil(llava)
-    scored = pickwell("score", llava, "--out", "run", "--metrics", METRICS, "--strict")
+    scored = pickwell_here("score", llava, "--out", "run", "--metrics", METRICS, "--strict")
     assert scored.returncode == 1, scored.stderr
     rows = pq.read_table(tmp_path / "run" / "scores.parquet").to_pylist()
     assert len(rows) == 60
@@ -130,9 +130,9 @@ def test_exactly_the_bad_rows_are_marked(llava, pickwell, tmp_path):
     assert all(rows[n]["image_width"] for n in range(60) if n not in bad)
     assert rows[14]["characters"] > 99_000
     assert (rows[13]["image_width"], rows[13]["image_height"]) == (80, 96)  # turned upright
-    loose = pickwell("score", llava, "--out", "run", "--metrics", METRICS)
+    loose = pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
     assert loose.returncode == 0
-    chosen = pickwell("select", "run", "--out", "picked", "-b", 50, "--no-default-floors")
+    chosen = pickwell_here("select", "run", "--out", "picked", "-b", 50, "--no-default-floors")
     assert chosen.returncode == 0, chosen.stderr
     selection = open_selection(tmp_path / "picked")
     assert selection.funnel()["failed"] == 10
@@ -142,12 +142,14 @@ def test_exactly_the_bad_rows_are_marked(llava, pickwell, tmp_path):
     assert set(lines_of(copied)) <= set(lines_of(llava))
 
 
-def test_nan_in_an_imported_column(llava, pickwell, tmp_path):
+def test_nan_in_an_imported_column(llava, pickwell_here, tmp_path):
     values = "id,mine\n" + "".join(f"p{n},{'nan' if n == 3 else n / 60}\n" for n in range(60))
     (tmp_path / "mine.csv").write_text(values)
-    scored = pickwell("score", llava, "--out", "run", "--metrics", METRICS, "--import", "mine.csv")
+    scored = pickwell_here(
+        "score", llava, "--out", "run", "--metrics", METRICS, "--import", "mine.csv"
+    )
     assert scored.returncode == 0, scored.stderr
-    chosen = pickwell(
+    chosen = pickwell_here(
         "select", "run", "--out", "picked", "-b", 5, "--by", "mine", "--method", "top"
     )
     assert chosen.returncode == 0, chosen.stderr
@@ -177,22 +179,22 @@ def test_nan_in_an_imported_column(llava, pickwell, tmp_path):
         (["metrics", "algnment"], "alignment"),
     ],
 )
-def test_bad_input_is_said_plainly(words, message, llava, pickwell, tmp_path):
+def test_bad_input_is_said_plainly(words, message, llava, pickwell_here, tmp_path):
     (tmp_path / "typo.yaml").write_text("score:\n  metric: [length]\n")
     names = {"DATA": str(llava), "RUN": "run"}
     if "RUN" in words:
-        assert pickwell("score", llava, "--out", "run", "--metrics", METRICS).returncode == 0
-    result = pickwell(*[names.get(word, word) for word in words])
+        assert pickwell_here("score", llava, "--out", "run", "--metrics", METRICS).returncode == 0
+    result = pickwell_here(*[names.get(word, word) for word in words])
     assert result.returncode == 2, result.stdout + result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "picked").exists()
 
 
-def test_changed_input_is_noticed(llava, pickwell):
-    pickwell("score", llava, "--out", "run", "--metrics", METRICS)
+def test_changed_input_is_noticed(llava, pickwell_here):
+    pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
     llava.write_text("\n".join(lines_of(llava)[:-1]) + "\n")
-    result = pickwell("select", "run", "--out", "picked")
+    result = pickwell_here("select", "run", "--out", "picked")
     assert result.returncode == 2
     assert "has changed since it was scored" in result.stderr
 
@@ -242,7 +244,7 @@ def test_a_full_disk_loses_nothing(llava, pickwell, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)],
         capture_output=True,
         check=False,
     ).returncode:

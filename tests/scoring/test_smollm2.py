@@ -75,13 +75,13 @@ def test_shared_prompts_change_nothing(model):
         model._folder, chat_template=model._chat_template, share_prefixes=False, dtype="float32"
     )
     question = "Here is a text that all the questions share. Is it about {}? Answer yes or no."
-    questions = [question.format(what) for what in ("a dog", "the sea", "questions")]
+    questions = [question.format(what) for what in ("a dog", "the sea", "texts", "questions", "us", "12", "it", "?", "a")]
     for one, other in zip(
         model.yes_probability(questions), apart.yes_probability(questions), strict=True
     ):
         assert one == pytest.approx(other, abs=1e-3)
-    answers = ["A dog.", "A big dog in the grass.", "no"]
-    asked = ["Look at the picture and say in a few words what you see there."] * 3
+    answers = ["A dog.", "A big dog in the grass.", *(f"{n} dogs" for n in range(8))]
+    asked = ["Look at the picture and say in a few words what you see there."] * len(answers)
     for one, other in zip(
         model.response_likelihood(asked, answers),
         apart.response_likelihood(asked, answers),

