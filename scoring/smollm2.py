@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from data_cards.errors import BadInputError
 from scoring.transformers_language_model import TransformersLanguageModel, quiet_transformers
@@ -32,7 +33,12 @@ _CHAT_TEMPLATE = (
 """The model's own template without the system turn that it puts in: 21 tokens less per row."""
 
 
-def smollm2(cache: Path | None = None, *, max_tokens: int = 1024) -> TransformersLanguageModel:
+def smollm2(
+    cache: Path | None = None,
+    *,
+    max_tokens: int = 1024,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+) -> TransformersLanguageModel:
     """SmolLM2-135M-Instruct (Apache-2.0) from the installed wheel.
 
     Cheap: nothing is read but the wheel's record of its own hashes.
@@ -40,6 +46,8 @@ def smollm2(cache: Path | None = None, *, max_tokens: int = 1024) -> Transformer
     Args:
         cache: Folder for the bfloat16 copy; the user's cache folder by default.
         max_tokens: See :class:`TransformersLanguageModel`.
+        dtype: In float32 a row's numbers do not depend on its batch; bfloat16 is twice as fast on
+            processors that have it, and is off by 0.02 nats a token on average.
 
     Raises:
         BadInputError: If the wheel is not installed.
@@ -51,7 +59,7 @@ def smollm2(cache: Path | None = None, *, max_tokens: int = 1024) -> Transformer
         identity=f"{_WHEEL}:{digest}:{_LAYOUT}",
         chat_template=_CHAT_TEMPLATE,
         max_tokens=max_tokens,
-        dtype="float32",
+        dtype=dtype,
     )
 
 

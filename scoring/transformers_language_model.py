@@ -21,7 +21,7 @@ Tokens = tuple[int, ...]
 _PLACE = "\ue000text\ue000"  # stands for the user's text while the chat template is rendered
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 _WORTH_A_PREFIX = 128  # tokens saved from which a shared prefix gets a pass of its own
-_PADDING_SHARE, _PADDING = 0.25, 96  # a pass reads all weights, which costs as much as 50 tokens
+_PADDING_SHARE, _PADDING = 0.15, 64  # a pass reads all weights, which costs as much as 50 tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,10 @@ def test_shared_prompts_change_nothing(model):
         model._folder, chat_template=model._chat_template, share_prefixes=False, dtype="float32"
     )
     question = "Here is a text that all the questions share. Is it about {}? Answer yes or no."
-    questions = [question.format(what) for what in ("a dog", "the sea", "texts", "questions", "us", "12", "it", "?", "a")]
+    questions = [
+        question.format(what)
+        for what in ("a dog", "the sea", "texts", "questions", "us", "12", "it", "?", "a")
+    ]
     for one, other in zip(
         model.yes_probability(questions), apart.yes_probability(questions), strict=True
     ):
