@@ -34,7 +34,11 @@ class Likelihood:
             Column("ifd_perplexity", "the same as a ratio of perplexities", (0.0, np.inf)),
         ),
         needs=frozenset({"text", "language_model"}),
-        cost="two passes of the language model over the response",
+        cost=(
+            "two passes of the language model over the response. In bfloat16, the default, a "
+            "value moves by up to 0.06 nats (0.009 on average, SmolLM2-135M) with the batch that "
+            "it is computed in, in float32 by 1e-6"
+        ),
         source=(
             "`ifd`: Li et al., From Quantity to Quality (arXiv 2308.12032), and its code: "
             "conditioned over direct answer score. `ifd_perplexity`: Li et al., Superfiltering "

@@ -32,9 +32,10 @@ class Reward:
         needs=frozenset({"text", "language_model"}),
         cost="one pass of the language model over the response",
         source=(
-            "ours, in place of a reward model. The question is the best of 17 by AUROC on "
-            "half of the demo pool; on the other half, SmolLM2-135M, good responses against "
-            "refusals 0.92, repetition 0.79, truncated ones 0.39, the three together 0.70; "
+            "ours, in place of a reward model. 17 wordings were tried, 16 on made-up pairs and 8 "
+            "on half of the demo pool, where this one was best. On the other half, with "
+            "SmolLM2-135M in float32, its AUROC of good responses against "
+            "refusals is 0.92, repetition 0.79, truncated ones 0.39, the three together 0.70; "
             "against boilerplate 0.44, another language 0.44, wrong images 0.5. Showing the "
             "instruction as well made it worse."
         ),
