@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)
 """Results: stdout."""
 
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 """Everything else: stderr."""
 
 

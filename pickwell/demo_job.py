@@ -100,7 +100,6 @@ def compare_defects(
             "random_high": row.random_high,
             "seeds": row.draws,
             "direction": "lower",
-            "note": f"count; 95 % interval over {row.draws} random draws",
             "total": row.total,
         }
         for row in beside_random(measures, chosen, draws, count=True)

@@ -14,6 +14,7 @@ from pickwell.report.data import Comparison, MetricNote, Quota, ReportData, Repo
 from pickwell.selection_files import versions
 
 if TYPE_CHECKING:
+    from scoring.metric import Column
     from scoring.run import Run
     from selector.baseline import BesideRandom
     from selector.selection import Selection
@@ -154,9 +155,7 @@ def _rows(run: Run, selection: Selection) -> tuple[ReportRows, int]:
             instruction=samples["instruction"].to_pylist(),
             response=samples["response"].to_pylist(),
             note=[error or note for error, note in notes],
-            values={
-                name: scores[name].to_pylist() for name in run.columns() if name not in _MAP_COLUMNS
-            },
+            values={name: scores[name].to_pylist() for name in _shown(run)},
             thumbnail=[pictures.get(key) if key else None for key in first_keys],
             image=names,
             x=places and places[0],
@@ -173,6 +172,20 @@ _ROW_FIELDS = ("id", "stage", "rank", "quality", "cluster", "reason", "rival", "
 def columns_of(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """The columns of a selection's table that the report shows as they are."""
     return {name: columns[name] for name in _ROW_FIELDS}
+
+
+def _shown(run: Run) -> dict[str, Column]:
+    """Columns for the eye: not coordinates in the pool, whose mean or shape says nothing."""
+    from scoring.metric import registry
+
+    coordinates = {
+        column.name
+        for metric in registry().values()
+        if "pool" in metric.spec.needs  # type: ignore[attr-defined]
+        for column in metric.spec.columns  # type: ignore[attr-defined]
+        if column.direction == "none"
+    }
+    return {name: c for name, c in run.columns().items() if name not in coordinates}
 
 
 def _map(scores: Any) -> tuple[list[float | None], list[float | None]] | None:
@@ -204,9 +217,7 @@ def _metric_notes(run: Run) -> list[MetricNote]:
         for column in metric.spec.columns  # type: ignore[attr-defined]
     }
     notes = []
-    for name, column in run.columns().items():
-        if name in _MAP_COLUMNS:
-            continue
+    for name, column in _shown(run).items():
         note = MetricNote(
             name=name,
             description=column.description,
@@ -220,7 +231,7 @@ def _metric_notes(run: Run) -> list[MetricNote]:
 
 
 def _comparisons(run: Run, rows: Sequence[BesideRandom]) -> list[Comparison]:
-    declared = run.columns()
+    shown = _shown(run)
     return [
         Comparison(
             name=row.name,
@@ -229,11 +240,10 @@ def _comparisons(run: Run, rows: Sequence[BesideRandom]) -> list[Comparison]:
             random_low=row.random_low,
             random_high=row.random_high,
             seeds=row.draws,
-            direction=declared[row.name].direction,
-            note=f"mean; 95 % interval over {row.draws} random draws",
+            direction=shown[row.name].direction,
         )
         for row in rows
-        if row.name not in _MAP_COLUMNS
+        if row.name in shown
     ]
 
 
