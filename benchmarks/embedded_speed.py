@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -52,27 +54,46 @@ def main() -> None:
 
 def _plain(samples: list[Any]) -> np.ndarray:
     import torch
-    from PIL import Image
+
+    from data_cards.images import ImageLimits, decode, read_bytes
+    from scoring.metrics.alignment import pieces
 
     encoder = _plain_encoder()
     scores = []
     for start in range(0, len(samples), BATCH):
         chunk = samples[start : start + BATCH]
-        pixels = torch.stack(
-            [encoder.preprocess(Image.open(s.images[0].path).convert("RGB")) for s in chunk]
-        )
+        pictures = [read_bytes(s.images[0], ImageLimits().max_bytes) for s in chunk]
+        pixels = torch.stack([encoder.preprocess(decode(data)[0]) for data in pictures])
         images = encoder.encode_images(pixels)
-        texts = encoder.encode_texts([s.response for s in chunk])
-        scores.append((images * texts).sum(axis=1))
+        sentences = [pieces(s.response) for s in chunk]
+        texts = encoder.encode_texts([piece for row in sentences for piece in row])
+        ends = np.cumsum([len(row) for row in sentences])[:-1]
+        means = np.stack([rows.mean(axis=0) for rows in np.split(texts, ends)])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        scores.append((images * means).sum(axis=1))
     return np.concatenate(scores)
 
 
-def _plain_encoder(cache: dict[str, Any] = {}) -> Any:  # noqa: B006  (kept between calls)
-    if not cache:
-        from scoring.encoders.embedded import EmbeddedEncoder
+@cache
+def _plain_encoder() -> Any:
+    """The same weights as timm builds and loads them: float32, no folding, default layout."""
+    import torch
 
-        cache["encoder"] = EmbeddedEncoder(precision="float32")
-    return cache["encoder"]
+    from scoring.encoders import lite0
+    from scoring.encoders.embedded import EmbeddedEncoder
+
+    class PlainTower(lite0.Lite0):
+        def __init__(self) -> None:
+            self.model = lite0.load_lite0()
+            self.precision, self.device = "float32", "cpu"
+
+        def features(self, pixels: torch.Tensor) -> lite0.Features:
+            with mock.patch.object(lite0, "normalise_pixels", lambda x: x.float() / 127.5 - 1):
+                return super().features(pixels)
+
+    encoder = EmbeddedEncoder(precision="float32")
+    encoder._parts()["tower"] = PlainTower()
+    return encoder
 
 
 def _pickwell(samples: list[Any]) -> np.ndarray:
