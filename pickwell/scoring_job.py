@@ -87,9 +87,9 @@ def score(
     on_source(source)
     folder = Path(out)
     _refuse_foreign_folder(folder)
-    _check_names(settings.metrics)
-    models = models_from_spec(settings.models, settings.metrics)
-    metrics = make_metrics(models, settings.metrics)
+    names = metric_names(settings.metrics)
+    models = models_from_spec(settings.models, names)
+    metrics = make_metrics(models, names)
     total = source.count_hint()
     samples = source.samples()
     if settings.limit is not None:
@@ -122,16 +122,29 @@ def score(
     return run
 
 
-def _check_names(names: list[str] | None) -> None:
+def metric_names(words: list[str] | None) -> list[str] | None:
+    """Metrics by their own name or by the name of one of their columns (``ifd``).
+
+    Raises:
+        BadInputError: For a word that is neither.
+    """
     from scoring.metric import registry
 
-    for name in names or []:
-        if name not in registry():
-            near = difflib.get_close_matches(name, registry(), 1)
+    if words is None:
+        return None
+    owner = {
+        column.name: name
+        for name, metric in registry().items()
+        for column in metric.spec.columns  # type: ignore[attr-defined]
+    } | {name: name for name in registry()}
+    for word in words:
+        if word not in owner:
+            near = difflib.get_close_matches(word, owner, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise BadInputError(
-                f"There is no metric {name!r}.", f"{hint}`pickwell metrics` lists them."
+                f"There is no metric {word!r}.", f"{hint}`pickwell metrics` lists them."
             )
+    return list(dict.fromkeys(owner[word] for word in words))
 
 
 def _refuse_foreign_folder(folder: Path) -> None:

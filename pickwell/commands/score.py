@@ -13,7 +13,9 @@ def score(
     data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder to write."),
     models: str = typer.Option(None, help="embedded (default), none, or open_clip:ARCH/TAG."),
-    metrics: str = typer.Option(None, help="Comma-separated names; default: all that apply."),
+    metrics: str = typer.Option(
+        None, help="Comma-separated metrics or columns; default: all that apply."
+    ),
     format: str = typer.Option(None, help="State the format (see `pickwell formats`)."),
     images: Path = typer.Option(None, help="Folder that relative image paths start from."),
     card: str = typer.Option(None, help="Read columns as this data card says."),

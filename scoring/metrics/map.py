@@ -21,7 +21,7 @@ class MapMetric:
     version: ClassVar[int] = 1
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="map",
-        summary="place on a two-dimensional map of the pool, for the report; never used to choose",
+        summary="Place on a two-dimensional map of the pool, for the report; never used to choose.",
         formula="t-SNE (perplexity 30, PCA start) of [image vector | response vector], scaled to "
         f"[0, 1]; beyond {LAID_OUT:,} rows the rest stands where its nearest laid-out row stands",
         columns=(

@@ -283,3 +283,13 @@ def test_public_names_resolve():
         assert getattr(pickwell, name) is not None
     with pytest.raises(AttributeError):
         pickwell.nothing  # noqa: B018
+
+
+def test_a_metric_may_be_named_by_its_column():
+    from data_cards import BadInputError
+    from pickwell.scoring_job import metric_names
+
+    assert metric_names(["ifd", "length", "response_nll"]) == ["likelihood", "length"]
+    assert metric_names(None) is None
+    with pytest.raises(BadInputError, match="no metric 'iffd'"):
+        metric_names(["iffd"])
