@@ -16,7 +16,8 @@ _EXACT = 50_000
 _CELL_ROWS = 1_000
 _CELLS_SEARCHED = 12
 _BLOCK = 512
-_CLUSTER_SAMPLE = 20_000
+_QUERIES, _AMONG = 1_024, 4_096
+_CLUSTER_SAMPLE = 8_000
 _LARGEST_K = 64
 
 
@@ -24,7 +25,7 @@ _LARGEST_K = 64
 class Diversity:
     """Neighbours and clusters in the joint space of image and response."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="diversity",
         summary="Distance to the nearest other sample, local density, and cluster.",
@@ -71,7 +72,7 @@ class Diversity:
         order = hash_order(pool.ids, np.flatnonzero(space.usable), pool.seed)
         if len(order) > 1:
             if len(order) <= _EXACT:
-                best = exact_neighbours(space.rows(order))
+                best = exact_neighbours(_Ordered(space, order))
             else:
                 best = cell_neighbours(space, order, pool.seed)
             nearest[order] = np.clip(1.0 - best[:, 0], 0.0, 2.0)
@@ -126,22 +127,45 @@ class _JointSpace:
         return both / np.linalg.norm(both, axis=1, keepdims=True)
 
 
-def exact_neighbours(vectors: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Cosines of each row's k nearest other rows, nearest first.
+class _Ordered:
+    """Rows of the joint space in a given order, made when they are asked for."""
+
+    def __init__(self, space: _JointSpace, order: np.ndarray) -> None:
+        self._space, self._order = space, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._space.rows(self._order[rows])
+
+
+def exact_neighbours(vectors: np.ndarray | _Ordered, k: int = NEIGHBOURS) -> np.ndarray:
+    """Cosines of each row's k nearest other rows, nearest first; block by block.
 
     Args:
-        vectors: (n, dim) unit rows, n > 1.
+        vectors: (n, dim) unit rows, n > 1; sliced only, so that they need not be in memory.
         k: Neighbours; n − 1 where there are fewer.
 
     Returns:
         (n, min(k, n − 1)) float32.
     """
     n = len(vectors)
-    best = np.empty((n, min(k, n - 1)), dtype=np.float32)
-    for start in range(0, n, _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, n))
-        best[rows] = _nearest(vectors[rows], vectors, rows, k)
-    return best
+    k = min(k, n - 1)
+    best = np.full((n, k), -np.inf, dtype=np.float32)
+    for start in range(0, n, _QUERIES):
+        queries = vectors[start : start + _QUERIES]
+        rows = slice(start, start + len(queries))
+        for other in range(0, n, _AMONG):
+            cosines = queries @ vectors[other : other + _AMONG].T
+            same = np.arange(start, start + len(queries)) - other
+            inside = (same >= 0) & (same < cosines.shape[1])
+            cosines[np.flatnonzero(inside), same[inside]] = -np.inf
+            if cosines.shape[1] > k:
+                cosines = np.partition(cosines, -k, axis=1)[:, -k:]
+            both = np.concatenate([best[rows], cosines], axis=1)
+            best[rows] = np.partition(both, -k, axis=1)[:, -k:]
+    return np.sort(best, axis=1)[:, ::-1]
 
 
 def _nearest(queries: np.ndarray, among: np.ndarray, own: np.ndarray, k: int) -> np.ndarray:

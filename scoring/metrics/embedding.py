@@ -11,15 +11,15 @@ from scoring.metric import Column, MetricSpec, Models, Pool, Scores, register
 from scoring.metrics.pool_vectors import hash_order, unit_rows, usable_rows
 
 COMPONENTS = 6
-_SAMPLE = 20_000
-_CHUNK = 16_384
+_SAMPLE = 8_000
+_CHUNK = 4_096
 
 
 @register
 class Embedding:
     """Principal components of the pool, fitted once and stored with the run."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="embedding",
         summary=f"The first {COMPONENTS} principal components of image and of response vectors.",
