@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from data_cards.errors import BadInputError
 
@@ -38,6 +38,12 @@ class ScoreConfig(_Strict):
     max_pixels: int = Field(default=50_000_000, ge=1)
     thumbnail: int = Field(default=160, ge=0, le=1024)
     seed: int = 0
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """``a,b`` means in a file what it means on the command line."""
+        return [w.strip() for w in value.split(",")] if isinstance(value, str) else value
 
 
 class SelectConfig(_Strict):

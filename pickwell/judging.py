@@ -52,6 +52,11 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     declared = run.columns()
     errors = np.asarray(run.scores["error"].to_pylist(), dtype=object)
     failed = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
+    if failed.all():
+        raise BadInputError(
+            f"All {len(failed):,} rows of {run.folder} are bad; the first: {errors[0]}.",
+            "Look at the reasons in scores.parquet; images elsewhere are found with --images.",
+        )
     usual = applicable(DEFAULT_FLOORS if settings.default_floors else (), numbers)
     floors = override_floors(usual, [parse_floor(text, numbers) for text in settings.floors])
     readable = {name: np.where(failed, np.nan, values) for name, values in numbers.items()}

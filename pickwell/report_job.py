@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_cards.errors import BadInputError
 from pickwell.config import SelectConfig, checked
 from pickwell.report.build import write_report
 from pickwell.report.data import Comparison, MetricNote, Quota, ReportData, ReportRows
-from pickwell.selection_files import versions
+from pickwell.selection_files import sha256, versions
 
 if TYPE_CHECKING:
     from scoring.metric import Column
@@ -116,7 +117,7 @@ def report_again(folder: Path, path: Path | None = None) -> Path:
     """Write the report of an existing selection folder anew.
 
     Raises:
-        BadInputError: If the folder or its run is not there any more.
+        BadInputError: If the folder or its run is not there any more, or the run has changed.
     """
     import json
 
@@ -127,6 +128,11 @@ def report_again(folder: Path, path: Path | None = None) -> Path:
     selection = open_selection(folder)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     run = Run.open(Path(manifest["run"]))
+    if manifest.get("run_sha256") != sha256(run.folder / "run.json"):
+        raise BadInputError(
+            f"{run.folder} was scored again after {folder} was chosen from it.",
+            "Select again with `pickwell select`; the report there is left as it is.",
+        )
     settings = checked(SelectConfig, manifest["options"], str(folder / "manifest.json"))
     comparison = compare(run, selection, settings)
     target = path or folder / "report.html"

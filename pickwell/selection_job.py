@@ -185,7 +185,7 @@ def _write_folder(
 
     from pickwell.report_job import make_report
     from pickwell.selection_card import write_card
-    from pickwell.selection_files import write_manifest, write_table
+    from pickwell.selection_files import sha256, write_manifest, write_table
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
@@ -209,6 +209,7 @@ def _write_folder(
             outputs=[path for path in outputs if path.is_file()],
             content={
                 "run": str(run.folder),
+                "run_sha256": sha256(run.folder / "run.json"),
                 "input": run.manifest["input"] | {"files": len(run.manifest["input"]["files"])},
                 "models": run.manifest["models"],
                 "metrics": run.manifest["metrics"],

@@ -191,6 +191,24 @@ def test_bad_input_is_said_plainly(words, message, llava, pickwell_here, tmp_pat
     assert not (tmp_path / "picked").exists()
 
 
+def test_a_report_is_not_drawn_from_another_run(llava, pickwell_here, tmp_path):
+    pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
+    assert pickwell_here("select", "run", "--out", "picked", "-b", 5).returncode == 0
+    before = (tmp_path / "picked" / "report.html").read_bytes()
+    pickwell_here("score", llava, "--out", "run", "--metrics", "length")
+    stale = pickwell_here("report", "picked")
+    assert stale.returncode == 2 and "scored again" in stale.stderr
+    assert (tmp_path / "picked" / "report.html").read_bytes() == before
+
+
+def test_a_run_of_bad_rows_only(llava, pickwell_here, tmp_path):
+    for path in (llava.parent / "images").iterdir():
+        path.write_bytes(b"")
+    pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
+    result = pickwell_here("select", "run", "--out", "picked")
+    assert result.returncode == 2 and "All 60 rows" in result.stderr
+
+
 def test_changed_input_is_noticed(llava, pickwell_here):
     pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
     llava.write_text("\n".join(lines_of(llava)[:-1]) + "\n")

@@ -40,6 +40,11 @@ def test_a_wrong_file_is_said_plainly(text, message, tmp_path):
     assert message in str(caught.value) and "pickwell.yaml" in str(caught.value)
 
 
+def test_metrics_as_on_the_command_line(tmp_path):
+    config = load_config(write(tmp_path, "score: {metrics: 'alignment, length'}"))
+    assert config.score.metrics == ["alignment", "length"]
+
+
 def test_an_absent_file(tmp_path):
     with pytest.raises(BadInputError, match="cannot be read"):
         load_config(tmp_path / "absent.yaml")
