@@ -143,7 +143,8 @@ def decode(
         name: For messages only.
         limits: Sizes above these are refused.
         target: ``(width, height)`` in pixels that the caller needs at least, of the upright
-            image; a larger JPEG is then decoded at 1/2, 1/4 or 1/8 scale, which is faster.
+            image; one at least twice as large is then reduced by a whole factor, before anything
+            else is done with its pixels, and a JPEG already while it is decoded.
 
     Returns:
         The image in mode RGB, and the facts of the original: ``width`` and ``height`` (pixels,
@@ -180,7 +181,8 @@ def decode(
                 image.draft(None, target if orientation < 5 else target[::-1])
             image.load()
             _check_pixels(image.size, limits)  # a GIF frame may enlarge its canvas
-            rgb = to_rgb(image)
+            least = target if target is None or orientation < 5 else target[::-1]
+            rgb = _reduced(to_rgb(_reduced(image, least)), least)
             if orientation in _TURNS:
                 rgb = rgb.transpose(_TURNS[orientation])
             if rgb is image:
@@ -197,6 +199,21 @@ def decode(
             reason += f" ({_words(error)})"
         raise _bad(reason, name) from None
     return rgb, facts
+
+
+def _reduced(image: Image.Image, least: tuple[int, int] | None) -> Image.Image:
+    """Box-average by the largest whole factor that leaves both sides at least ``least``.
+
+    Only modes whose values may be averaged; a palette, or a colour that means transparent, may
+    not, and such an image is reduced when it is RGB.
+    """
+    averages = image.mode in ("RGBA", "LA") or (
+        image.mode in ("RGB", "L") and "transparency" not in image.info
+    )
+    if least is None or not averages:
+        return image
+    factor = min(image.width // least[0], image.height // least[1])
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _bad(reason: str, name: str) -> BadRowError:

@@ -22,6 +22,7 @@ from data_cards.images import ImageLimits
 from data_cards.sample import Sample
 from scoring.images import ImageStage
 from scoring.mapper import Mapper
+from scoring.memory import release_freed
 from scoring.metric import Metric, Models, Need, metric_key, registry
 from scoring.output import RunWriter
 from scoring.pool import score_pool
@@ -110,6 +111,7 @@ def score(
             vectors = mapper.pool_vectors(shard) if images.encoder is not None else []
             with mapper.clock("write"):
                 writer.write(shard, columns, notes, vectors)
+                release_freed()
             counts.update(shard.status)
             rows = counts.total()
             on_progress("score", rows, total if total is None else max(total, rows))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from data_cards.errors import BadRowError
 from data_cards.images import ImageLimits, decode, read_bytes
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from scoring.encoders.base import ImageTextEncoder
 
-DECODE_VERSION = 2
+DECODE_VERSION = 3
 DECODE_TARGET = (256, 256)
 FACTS = pa.schema(
     [
@@ -115,17 +116,20 @@ class ImageStage:
             else KeyedStore(cache / f"image-vectors-{encoder.key}", vector_schema(encoder.dim))
         )
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        # Of their own: the next shard's reads must not queue behind this shard's decoding.
+        self.readers = ThreadPoolExecutor(workers, thread_name_prefix="read")
         self.decoded = 0
         self.encoded = 0
         self._claimed: set[bytes] = set()
 
     def close(self) -> None:
         """Stop the threads; what they were about to do is dropped."""
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        for threads in (self.readers, self.pool):
+            threads.shutdown(wait=True, cancel_futures=True)
 
     def load(self, refs: Sequence[ImageRef]) -> list[Future[LoadedImage]]:
         """Start reading and hashing the bytes of ``refs``."""
-        return [self.pool.submit(self._read, ref) for ref in refs]
+        return [self.readers.submit(self._read, ref) for ref in refs]
 
     def start_decoding(
         self, refs: Sequence[ImageRef], loaded: Sequence[LoadedImage]
@@ -146,11 +150,24 @@ class ImageStage:
         return jobs
 
     def finish(self, jobs: Mapping[bytes, Future[_Decoded]]) -> None:
-        """Wait for the decoded images, run the encoder on them, store everything."""
-        done = {key: job.result() for key, job in jobs.items()}
-        if not done:
+        """Encode the images as they come out of the decoder, then store everything."""
+        if not jobs:
             return
+        done: dict[bytes, _Decoded] = {}
+        passes: list[Future[dict[bytes, np.ndarray]]] = []
+        waiting: dict[bytes, torch.Tensor] = {}
+        for number, (key, job) in enumerate(jobs.items(), 1):
+            done[key] = item = job.result()
+            if self.encoder is None:
+                continue
+            if item.pixels is not None:
+                waiting[key], item.pixels = item.pixels, None
+            if waiting and (len(waiting) == self.encoder.batch_size or number == len(jobs)):
+                passes.append(self._start_encoding(waiting))
+                waiting = {}
+        vectors = {key: vector for one in passes for key, vector in one.result().items()}
         self.decoded += len(done)
+        self.encoded += len(vectors)
         fresh = self.facts.missing(done)
         self.facts.append(
             fresh, pa.Table.from_pylist([done[key].facts for key in fresh], schema=FACTS)
@@ -159,7 +176,8 @@ class ImageStage:
             keys = [k for k in done if name in done[k].metrics]
             rows = [done[k].metrics[name] for k in keys]
             store.append(keys, pa.Table.from_pylist(rows, schema=store.schema))
-        self._encode({key: item.pixels for key, item in done.items() if item.pixels is not None})
+        if vectors and self.vectors is not None:
+            self.vectors.append(list(vectors), vectors_table(np.stack(list(vectors.values()))))
         self._claimed.difference_update(done)
 
     def errors(self, keys: Sequence[bytes]) -> list[str | None]:
@@ -197,7 +215,7 @@ class ImageStage:
         result = _Decoded(dict(facts))
         if self.thumbnail:
             small = image.copy()
-            small.thumbnail((self.thumbnail, self.thumbnail))
+            small.thumbnail((self.thumbnail,) * 2, Image.Resampling.BILINEAR, reducing_gap=1.0)
             buffer = io.BytesIO()
             small.save(buffer, "WEBP", quality=72, method=0)
             result.facts["thumbnail"] = buffer.getvalue()
@@ -205,22 +223,38 @@ class ImageStage:
             if f"metric:{metric.spec.name}" in wanted:
                 result.metrics[metric.spec.name] = metric.measure(image, facts)
         if "vector" in wanted and self.encoder is not None:
+            _one_core()
             result.pixels = self.encoder.preprocess(image)
         return result
 
-    def _encode(self, pixels: Mapping[bytes, torch.Tensor]) -> None:
-        if not pixels or self.encoder is None or self.vectors is None:
-            return
+    def _start_encoding(
+        self, pixels: Mapping[bytes, torch.Tensor]
+    ) -> Future[dict[bytes, np.ndarray]]:
+        """One pass, among the decoding threads or, if it takes all cores by itself, here."""
+        encoder = self.encoder
+        if encoder is None:
+            raise RuntimeError("no encoder to encode with")
         import torch
 
-        keys = list(pixels)
-        size = self.encoder.batch_size
-        parts = [
-            self.encoder.encode_images(torch.stack([pixels[k] for k in keys[i : i + size]]))
-            for i in range(0, len(keys), size)
-        ]
-        self.encoded += len(keys)
-        self.vectors.append(keys, vectors_table(np.concatenate(parts)))
+        def encode() -> dict[bytes, np.ndarray]:
+            if encoder.one_core_passes:
+                _one_core()
+            return dict(
+                zip(pixels, encoder.encode_images(torch.stack(list(pixels.values()))), strict=True)
+            )
+
+        if encoder.one_core_passes:
+            return self.pool.submit(encode)
+        done: Future[dict[bytes, np.ndarray]] = Future()
+        done.set_result(encode())
+        return done
+
+
+def _one_core() -> None:
+    """Keep torch, in this thread alone, from sharing its work among all cores."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def vectors_table(vectors: np.ndarray) -> pa.Table:

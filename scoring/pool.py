@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scoring.images import ARROW_TYPES, arrow_schema
+from scoring.memory import release_freed
 from scoring.metric import Metric, Pool, metric_key
 from scoring.store import atomic_path, content_key, write_arrow
 
@@ -45,6 +46,7 @@ def score_pool(
         else:
             computed[name] = len(pool.ids)
             _compute(metric, pool, stored, arrays)
+            release_freed()
         table = pa.ipc.open_file(pa.memory_map(str(stored))).read_all()
         for column in arrow_schema(metric.spec.columns):
             columns[column.name] = table[column.name].combine_chunks()

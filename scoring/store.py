@@ -23,6 +23,8 @@ import pyarrow.compute as pc
 log = logging.getLogger(__name__)
 KEY = "key"
 KEY_BYTES = 16
+_FOLD = 8192
+"""New rows held in a dictionary (some 200 bytes each) before they join the arrays (24 bytes)."""
 
 
 def content_key(*parts: bytes | str) -> bytes:
@@ -82,6 +84,8 @@ class KeyedStore:
         self._segments.append(_open_segment(self.folder / name))
         for row, key in enumerate(keys):
             self._new[key] = (segment, row)
+        if len(self._new) > max(_FOLD, len(self._high) // 4):
+            self._fold()
 
     def take(self, keys: Sequence[bytes], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of ``keys``, in their order.
@@ -123,6 +127,21 @@ class KeyedStore:
             start += 1
         return None
 
+    def _fold(self) -> None:
+        """Move the index of the new rows from the dictionary into the sorted arrays."""
+        halves = np.frombuffer(b"".join(self._new), np.uint64).reshape(-1, 2)
+        places = np.array(list(self._new.values()), np.int32)
+        self._index(
+            np.concatenate([np.stack([self._high, self._low], axis=1), halves]),
+            np.concatenate([self._place, places]),
+        )
+        self._new = {}
+
+    def _index(self, halves: np.ndarray, places: np.ndarray) -> None:
+        order = np.argsort(halves[:, 0], kind="stable")
+        self._high, self._low = halves[order, 0], halves[order, 1]
+        self._place = places[order]
+
     def _load(self) -> None:
         keys: list[np.ndarray] = []
         places: list[np.ndarray] = []
@@ -140,10 +159,7 @@ class KeyedStore:
             places.append(np.stack([np.full_like(rows, len(self._segments)), rows], axis=1))
             self._segments.append(table)
         if keys:
-            halves = np.concatenate(keys)
-            order = np.argsort(halves[:, 0], kind="stable")
-            self._high, self._low = halves[order, 0], halves[order, 1]
-            self._place = np.concatenate(places)[order]
+            self._index(np.concatenate(keys), np.concatenate(places))
 
 
 def write_arrow(table: pa.Table, path: Path) -> None:

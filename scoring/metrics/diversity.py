@@ -16,7 +16,7 @@ _EXACT = 50_000
 _CELL_ROWS = 1_000
 _CELLS_SEARCHED = 12
 _BLOCK = 512
-_QUERIES, _AMONG = 1_024, 4_096
+_QUERIES, _AMONG = 512, 2_048
 _CLUSTER_SAMPLE = 8_000
 _LARGEST_K = 64
 
@@ -117,14 +117,22 @@ class _JointSpace:
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
         """Unit float32 vectors of usable rows, shape (m, dim of both)."""
-        halves = []
-        for matrix, has in ((self.image, self.has_image), (self.text, self.has_text)):
-            if matrix is not None:
-                half = unit_rows(matrix, rows)
-                half[~has[rows]] = 0.0
-                halves.append(half)
-        both = np.concatenate(halves, axis=1)
-        return both / np.linalg.norm(both, axis=1, keepdims=True)
+        halves = [
+            (matrix, has)
+            for matrix, has in ((self.image, self.has_image), (self.text, self.has_text))
+            if matrix is not None
+        ]
+        both = np.empty((len(rows), sum(matrix.shape[1] for matrix, _ in halves)), np.float32)
+        for start in range(0, len(rows), _BLOCK):  # by blocks: no second copy of a large sample
+            part, column = rows[start : start + _BLOCK], 0
+            block = both[start : start + len(part)]
+            for matrix, has in halves:
+                half = block[:, column : column + matrix.shape[1]]
+                half[:] = unit_rows(matrix, part)
+                half[~has[part]] = 0.0
+                column += matrix.shape[1]
+            block /= np.linalg.norm(block, axis=1, keepdims=True)
+        return both
 
 
 class _Ordered:
@@ -218,7 +226,7 @@ def _centroids(vectors: np.ndarray, k: int, seed: int, quick: bool = False) -> n
     if quick:
         model = MiniBatchKMeans(k, random_state=seed, n_init=1, batch_size=4096, max_iter=20)
     else:
-        model = KMeans(k, random_state=seed, n_init=1, max_iter=50)
+        model = KMeans(k, random_state=seed, n_init=1, max_iter=50, copy_x=False)
     # One thread: its waiting threads took six times the CPU on two busy cores, and the sums
     # then have one order.
     with warnings.catch_warnings(), threadpool_limits(1):

@@ -12,7 +12,8 @@ from scoring.metrics.pool_vectors import hash_order, unit_rows, usable_rows
 
 COMPONENTS = 6
 _SAMPLE = 8_000
-_CHUNK = 4_096
+_CHUNK = 2_048
+_BLOCK = 1_024
 
 
 @register
@@ -93,10 +94,15 @@ def fit_pca(
         the standard deviation along each (c,), all float32.
     """
     chosen = hash_order(pool.ids, np.flatnonzero(usable), pool.seed)[:_SAMPLE]
-    sample = unit_rows(matrix, chosen).astype(np.float64)
-    mean = sample.mean(axis=0)
-    sample -= mean
-    values, vectors = np.linalg.eigh(sample.T @ sample / len(sample))
+    blocks = [chosen[start : start + _BLOCK] for start in range(0, len(chosen), _BLOCK)]
+    dim = matrix.shape[1]
+    mean, covariance = np.zeros(dim), np.zeros((dim, dim))
+    for block in blocks:
+        mean += unit_rows(matrix, block).sum(axis=0, dtype=np.float64) / len(chosen)
+    for block in blocks:
+        centred = unit_rows(matrix, block) - mean
+        covariance += centred.T @ centred / len(chosen)
+    values, vectors = np.linalg.eigh(covariance)
     order = np.argsort(values)[::-1][: min(COMPONENTS, len(chosen) - 1)]
     # float16 rounding alone gives a variance of about 1e-7 a unit vector.
     order = order[values[order] > max(1e-9, 1e-9 * values.max())]

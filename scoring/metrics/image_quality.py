@@ -19,7 +19,7 @@ _SIDE = 128
 class ImageQuality:
     """What can be told from the pixels without a model."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="image_quality",
         summary="Size of the image, how much there is in it, and how blank it is.",

@@ -25,7 +25,7 @@ def hash_order(ids: Sequence[str], rows: np.ndarray, seed: int) -> np.ndarray:
     return rows[np.argsort(keys, kind="stable")]
 
 
-def usable_rows(matrix: np.ndarray | None, status: Sequence[str], chunk: int = 16384) -> np.ndarray:
+def usable_rows(matrix: np.ndarray | None, status: Sequence[str], chunk: int = 2048) -> np.ndarray:
     """Which rows are good and have a vector, shape (N,); read in chunks."""
     ok = np.array([state == "ok" for state in status], dtype=bool)
     if matrix is None:

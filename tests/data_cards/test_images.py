@@ -163,6 +163,32 @@ def test_draft_keeps_the_facts_and_enough_pixels():
     assert decode(data)[0].size == (1600, 1200)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P"])
+def test_reduction_averages_whole_blocks(mode):
+    """Two by two becomes one: checked against the mean by hand, alpha weighing the colours."""
+    pixels = np.zeros((512, 512, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[::2, :, :3] = 200
+    if mode in ("RGBA", "LA"):
+        pixels[1::2, :, 3] = 0  # every other line is invisible, and must not darken the others
+    image = Image.fromarray(pixels).convert(mode)
+    small, facts = decode(encoded(image, "PNG"), target=(256, 256))
+    assert small.size == (256, 256) and (facts["width"], facts["height"]) == (512, 512)
+    # visible 200 at half alpha on white (228), or 200 and 0 averaged (100)
+    expected = 228 if mode in ("RGBA", "LA") else 100
+    assert abs(small.getpixel((9, 9))[0] - expected) <= 1
+    assert decode(encoded(image, "PNG"), target=(257, 256))[0].size == (512, 512)
+
+
+def test_reduction_respects_a_transparent_colour():
+    image = Image.new("RGB", (512, 512), (10, 200, 30))
+    image.putpixel((0, 0), (255, 0, 255))
+    small, _ = decode(encoded(image, "PNG", transparency=(255, 0, 255)), target=(256, 256))
+    assert small.size == (256, 256)
+    red, green, blue = small.getpixel((0, 0))
+    assert green > 200 and abs(red - blue) < 40  # white shines through, no magenta
+
+
 def test_read_bytes_reasons(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(b"12345")

@@ -27,6 +27,7 @@ class CountingEncoder:
     key = "counting-1"
     dim = 8
     batch_size = 4
+    one_core_passes = False
 
     def __init__(self) -> None:
         self.images = 0

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import scoring.store as store_module
 from scoring.store import KeyedStore, atomic_path, content_key
 
 SCHEMA = pa.schema([("value", pa.int64()), ("vector", pa.list_(pa.float16(), 2))])
@@ -76,3 +77,20 @@ def test_keys_respect_boundaries():
     assert len(content_key("x")) == 16
     expected = hashlib.sha256((1).to_bytes(8, "little") + b"x").digest()[:16]
     assert content_key("x") == expected
+
+
+def test_folding_the_index_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small appends find the same rows, whether still in the dictionary or folded."""
+    monkeypatch.setattr(store_module, "_FOLD", 7)
+    schema = pa.schema([("v", pa.int64())])
+    store = KeyedStore(tmp_path, schema)
+    keys = [content_key(str(number)) for number in range(100)]
+    for start in range(0, 100, 5):
+        store.append(keys[start : start + 5], pa.table({"v": list(range(start, start + 5))}))
+        assert len(store) == start + 5
+    assert len(store._new) <= max(7, 25)
+    order = [93, 2, 50, 0, 99, 50]
+    for opened in (store, KeyedStore(tmp_path, schema)):
+        assert opened.take([keys[i] for i in order])["v"].to_pylist() == order
+        assert not opened.missing(keys)
+        assert content_key("other") not in opened
