@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from data_cards.image_paths import kind_of
 
@@ -187,7 +188,7 @@ def iter_elements(stream: JsonStream) -> Iterator[JsonRecord]:
             if stream.take(",]", "',' or ']'") == "]":
                 return
     except BadInputError as error:
-        error.message += f" (after {count} whole records)"
+        error.message += f" (after {counted(count, 'whole record')})"
         error.args = (f"{error.message}\n{error.remedy}",)
         raise
 

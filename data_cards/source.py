@@ -90,8 +90,9 @@ class Source:
         Args:
             rows: Values of :attr:`Sample.row`, in any order.
             out_dir: Where to; made if needed.
-            copy_images: Also copy image files, to ``images/`` (``minigpt4``: ``image/``); an
-                image folder's are always copied.
+            copy_images: Also copy image files, under the names that the records write; names
+                without a folder to ``images/`` (``minigpt4``: ``image/``). An image folder's are
+                always copied.
 
         Returns:
             The files and folders written.

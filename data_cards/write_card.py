@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from data_cards.counted import counted
 
 LIMITS = (
     "The numbers are estimates by the models named above; none of them is a person's judgement.",
@@ -19,8 +22,8 @@ _TEMPLATE = """\
 {{ front_matter }}---
 # {{ title }}
 
-{{ chosen }} samples chosen of {{ read }} in **{{ source.name }}**\
-{% if source.path %} (`{{ source.path }}`){% endif %} by
+{{ chosen }} chosen of {{ read }} in **{{ source.name }}**\
+{% if source.path %} ({{ source.path|code }}){% endif %} by
 pickwell {{ version }}.
 
 {% if source.how %}
@@ -40,7 +43,7 @@ The source was read as {{ source.how }}.
 | metric | columns | key |
 |---|---|---|
 {% for metric in metrics %}
-| {{ metric.name }} | {{ metric.columns }} | `{{ metric.key }}` |
+| {{ metric.name }} | {{ metric.columns }} | {{ metric.key|code(cell=True) }} |
 {% endfor %}
 
 A key stands for the whole configuration of a metric: equal keys mean equal numbers.
@@ -55,14 +58,14 @@ A key stands for the whole configuration of a metric: equal keys mean equal numb
 {% endif %}
 ## How they were chosen
 {% for name, value in parameters.items() %}
-- {{ name }}: `{{ value }}`
+- {{ name }}: {{ value|code }}
 {% endfor %}
 {% if command %}
 
 The same again:
-```sh
+{{ fence }}sh
 {{ command }}
-```
+{{ fence }}
 {% endif %}
 
 {% if files %}
@@ -70,7 +73,7 @@ The same again:
 | file | what | SHA-256 |
 |---|---|---|
 {% for file in files %}
-| {{ file.name }} | {{ file.what }} | `{{ file.sha256 }}` |
+| {{ file.name }} | {{ file.what }} | {{ file.sha256|code(cell=True) }} |
 {% endfor %}
 
 {% endif %}
@@ -125,7 +128,8 @@ def selection_card(
 
     Returns:
         Markdown with YAML front matter that is valid for the Hugging Face hub. Whatever comes
-        from outside is escaped, so that no HTML and no table row can be slipped in.
+        from outside is escaped (or stands in a code span or fence that it cannot close), so that
+        no HTML and no table row can be slipped in.
     """
     import jinja2
     import yaml
@@ -144,27 +148,57 @@ def selection_card(
         front["pickwell"] = {key: value for key, value in pickwell.items() if value}
 
     def shown(value: Any) -> Markup:
-        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        text = " ".join(text.replace("`", "'").split())
-        return escape(text).replace("|", Markup("&#124;"))
+        return escape(_line(value).replace("`", "'")).replace("|", Markup("&#124;"))
+
+    def code(value: Any, cell: bool = False) -> Markup:
+        return Markup(_code_span(_line(value), cell=cell))  # noqa: S704 (code: shown as it is)
 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True, finalize=lambda v: v if isinstance(v, Markup) else shown(v),
     )  # fmt: skip
+    environment.filters["code"] = code
     dumped = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
     return environment.from_string(_TEMPLATE).render(
         front_matter=Markup(dumped),  # noqa: S704 (YAML, not HTML; quoted by the dumper)
         title=title,
         source={"path": "", "how": "", **source},
         read=f"{read:,}",
-        chosen=f"{chosen:,}",
+        chosen=counted(chosen, "sample"),
         funnel={stage: f"{count:,}" for stage, count in funnel.items()},
         parameters=parameters,
         version=version,
         metrics=[{"columns": "", **metric} for metric in metrics],
         models=models or {},
-        command=Markup(command.replace("```", "'''")),  # noqa: S704 (inside a fence)
+        command=Markup(command),  # noqa: S704 (inside a fence)
+        fence=Markup(_fence(command, 3)),  # noqa: S704 (backticks)
         files=[{"what": "", "sha256": "", **file} for file in files],
         limits=limits,
     )
+
+
+def _line(value: Any) -> str:
+    """A value on one line."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return " ".join(text.split())
+
+
+def _code_span(text: str, *, cell: bool) -> str:
+    """Markdown that shows ``text`` as it is: nothing but backticks has a meaning in a code span.
+
+    In a table ``cell`` a pipe has one too, unless a backslash stands before it.
+    """
+    if not text:
+        return "none"
+    if cell:
+        text = re.sub(r"\\*\|", r"\\|", text)
+    fence = _fence(text, 1)
+    # One space at either end is not shown, and keeps a backtick of the text off the fence.
+    space = " " if text[0] == "`" or text[-1] == "`" else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """Backticks, at least so many, and more than stand side by side in ``text``."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * max(least, longest + 1)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from pickwell.config import SelectConfig, checked
 from pickwell.report.build import write_report
@@ -39,7 +40,7 @@ def select_command(run: Path, out: Path, settings: SelectConfig) -> str:
     """The command line that makes the selection again."""
     words = ["pickwell", "select", str(run), "--out", str(out), "--budget", str(settings.budget)]
     defaults = SelectConfig()
-    for name in ("by", "method", "clusters", "clustering", "space", "near_duplicate", "seed"):
+    for name in ("add_to", "by", "method", "clusters", "clustering", "space", "near_duplicate", "seed"):
         value = getattr(settings, name)
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
@@ -88,7 +89,7 @@ def make_report(
         ("Quality", f"{parameters['quality']} of {', '.join(parameters['quality_columns'])}"),
         ("Method", f"{settings.method}, budget {settings.budget:,}, seed {settings.seed}"),
         ("Clusters", _clusters(parameters)),
-        ("Scoring", f"{manifest['rows']:,} rows in {manifest['seconds']:,.0f} s"),
+        ("Scoring", f"{counted(manifest['rows'], 'row')} in {manifest['seconds']:,.0f} s"),
     ]
     if left_out:
         facts.append(("Rows on this page", f"{len(rows):,}; {left_out:,} more in the table"))
@@ -127,6 +128,10 @@ def report_again(folder: Path, path: Path | None = None) -> Path:
 
     selection = open_selection(folder)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    if "runs" in manifest:
+        from pickwell.extend_job import report_extended
+
+        return report_extended(folder, path or folder / "report.html")
     run = Run.open(Path(manifest["run"]))
     if manifest.get("run_sha256") != sha256(run.folder / "run.json"):
         raise BadInputError(
@@ -161,7 +166,7 @@ def _rows(run: Run, selection: Selection) -> tuple[ReportRows, int]:
             instruction=samples["instruction"].to_pylist(),
             response=samples["response"].to_pylist(),
             note=[error or note for error, note in notes],
-            values={name: scores[name].to_pylist() for name in _shown(run)},
+            values={name: scores[name].to_pylist() for name in shown_columns(run)},
             thumbnail=[pictures.get(key) if key else None for key in first_keys],
             image=names,
             x=places and places[0],
@@ -180,7 +185,7 @@ def columns_of(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     return {name: columns[name] for name in _ROW_FIELDS}
 
 
-def _shown(run: Run) -> dict[str, Column]:
+def shown_columns(run: Run) -> dict[str, Column]:
     """Columns for the eye: not coordinates in the pool, whose mean or shape says nothing."""
     from scoring.metric import registry
 
@@ -223,7 +228,7 @@ def _metric_notes(run: Run) -> list[MetricNote]:
         for column in metric.spec.columns  # type: ignore[attr-defined]
     }
     notes = []
-    for name, column in _shown(run).items():
+    for name, column in shown_columns(run).items():
         note = MetricNote(
             name=name,
             description=column.description,
@@ -237,7 +242,7 @@ def _metric_notes(run: Run) -> list[MetricNote]:
 
 
 def _comparisons(run: Run, rows: Sequence[BesideRandom]) -> list[Comparison]:
-    shown = _shown(run)
+    shown = shown_columns(run)
     return [
         Comparison(
             name=row.name,
@@ -247,6 +252,7 @@ def _comparisons(run: Run, rows: Sequence[BesideRandom]) -> list[Comparison]:
             random_high=row.random_high,
             seeds=row.draws,
             direction=shown[row.name].direction,
+            constant=row.constant,
         )
         for row in rows
         if row.name in shown

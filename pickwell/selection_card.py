@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def write_card(
-    work: Path, run: Run, selection: Selection, settings: SelectConfig, folder: Path
+    work: Path,
+    run: Run,
+    selection: Selection,
+    settings: SelectConfig,
+    folder: Path,
+    source: dict[str, str] | None = None,
 ) -> Path:
-    """Write ``README.md`` of a selection folder."""
+    """Write ``README.md`` of a selection folder; ``source``: what to say of it instead."""
     from data_cards.cards import load_card
     from data_cards.write_card import selection_card
     from pickwell import __version__
@@ -39,7 +44,8 @@ def write_card(
     card = load_card(described["card"]) if described["card"] else None
     text = selection_card(
         title=folder.name,
-        source={
+        source=source
+        or {
             "name": described["card"] or Path(described["path"]).name,
             "path": described["path"],
             "how": described["how"],
@@ -64,8 +70,13 @@ def _score_command(run: Run) -> str:
     """The command line that makes the run again, as far as options were given."""
     options = run.manifest["options"]
     words = ["pickwell", "score", run.manifest["input"]["path"], "--out", str(run.folder)]
-    words += ["--models", options["models"]]
-    if options["metrics"]:
+    if run.manifest.get("like"):
+        words += ["--like", run.manifest["like"]]
+        if options.get("chosen"):
+            words += ["--chosen", options["chosen"]]
+    else:
+        words += ["--models", options["models"]]
+    if options["metrics"] and not run.manifest.get("like"):
         words += ["--metrics", ",".join(options["metrics"])]
     for name in ("images", "card", "split", "instruction", "limit"):
         if options[name] is not None:

@@ -66,7 +66,9 @@ def open_selection(folder: str | Path) -> Selection:
 
     path = Path(folder) / "selection.parquet"
     if not path.is_file():
-        raise BadInputError(
+        from pickwell.wrong_input import wrong_input
+
+        raise wrong_input(Path(folder), "selection") or BadInputError(
             f"{folder} holds no selection (no selection.parquet).",
             "Make one with `pickwell select RUN --budget 200 --out SELECTION`.",
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from data_cards.counted import counted
 from pickwell.console import err, out
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ def print_run(run: Run) -> None:
     bad = manifest["status"].get("bad", 0)
     computed = manifest["computed"]
     out.print(
-        f"{manifest['rows']:,} rows scored in {manifest['seconds']:,.0f} s "
+        f"{counted(manifest['rows'], 'row')} scored in {manifest['seconds']:,.0f} s "
         f"({manifest['rows'] / max(manifest['seconds'], 1e-9):,.0f}/s), {bad:,} of them bad; "
-        f"{computed['images_encoded']:,} images and {computed['texts_encoded']:,} texts encoded."
+        f"{counted(computed['images_encoded'], 'image')} and "
+        f"{counted(computed['texts_encoded'], 'text')} encoded."
     )
     if bad:
         errors = run.samples(["where", "error"]).filter(pc.is_valid(pc.field("error")))

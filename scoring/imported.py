@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 
 
@@ -66,7 +67,7 @@ def read_imported(path: Path, ids: list[str], taken: set[str]) -> Imported:
     matched = int((index >= 0).sum())
     if not matched:
         raise BadInputError(
-            f"{path}: none of its {len(keys)} ids is in the run "
+            f"{path}: none of its {counted(len(keys), 'id')} is in the run "
             f"(first id there {next(iter(keys), None)!r}, here {next(iter(ids), None)!r}).",
             "Check that both come from the same data.",
         )

@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from scoring.causal_passes import Tokens, common_prefix, last_logits, worth_sharing
 from scoring.language_model import ResponseLikelihood
 
 if TYPE_CHECKING:
     import torch
 
-Tokens = tuple[int, ...]
-
 _PLACE = "\ue000text\ue000"  # stands for the user's text while the chat template is rendered
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
-_WORTH_A_PREFIX = 128  # tokens saved from which a shared prefix gets a pass of its own
-_PADDING_SHARE, _PADDING = 0.15, 64  # a pass reads all weights, which costs as much as 50 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ class TransformersLanguageModel:
             for tokens in asked
         ]
         unique = sorted({prompt for prompt in prompts if prompt is not None})
-        shared = _common_prefix(unique)
+        shared = common_prefix(unique)
         yes, no = self._answers
         found: dict[Tokens, float] = {}
         for prompt, logits in self._logits([(p, 1) for p in unique], dict.fromkeys(unique, shared)):
@@ -167,7 +164,7 @@ class TransformersLanguageModel:
         prefixes: dict[Tokens, int] = {}
         for prompt, answer in unique:
             wanted[prompt + answer[:-1], len(answer)].append((prompt, answer))
-            worth = (len(rows[prompt]) - 1) * (len(prompt) - 1) >= _WORTH_A_PREFIX
+            worth = worth_sharing(len(rows[prompt]), len(prompt) - 1)
             prefixes[prompt + answer[:-1]] = len(prompt) - 1 if worth else 0
         found: dict[tuple[Tokens, Tokens], float] = {}
         by_tokens = defaultdict(list)
@@ -183,77 +180,14 @@ class TransformersLanguageModel:
         return found
 
     def _logits(
-        self, jobs: Sequence[tuple[Tokens, int]], prefixes: dict[Tokens, int]
+        self, jobs: Sequence[tuple[Tokens, int]], prefixes: Mapping[Tokens, int]
     ) -> Iterator[tuple[Tokens, torch.Tensor]]:
-        """Logits at the last positions of token sequences.
-
-        Args:
-            jobs: Distinct sequences, and the number of last positions wanted of each.
-            prefixes: Tokens at the start of each sequence that may be computed once and shared.
-
-        Yields:
-            Sequence, and float32 logits of shape (positions, vocabulary).
-        """
-        import torch
-
-        groups: dict[Tokens, list[tuple[Tokens, int]]] = defaultdict(list)
-        for tokens, count in jobs:
-            length = (
-                min(prefixes.get(tokens, 0), len(tokens) - count) if self._share_prefixes else 0
-            )
-            groups[tokens[:length]].append((tokens, count))
-        with torch.inference_mode():
-            for prefix, members in sorted(groups.items()):
-                start = len(prefix)
-                members.sort(key=lambda job: (len(job[0]), job[1], job[0]))
-                for batch in self._batches(members, start):
-                    yield from self._forward(prefix, batch)
-
-    def _batches(
-        self, members: Sequence[tuple[Tokens, int]], start: int
-    ) -> Iterator[list[tuple[Tokens, int]]]:
-        """Neighbours in length, within the token budget and with little padding."""
-        batch: list[tuple[Tokens, int]] = []
-        real = 0
-        for tokens, count in members:
-            length = len(tokens) - start
-            padded = (len(batch) + 1) * length
-            waste = padded - real - length
-            if batch and (
-                padded > self._tokens_per_batch or waste > _PADDING_SHARE * real + _PADDING
-            ):
-                yield batch
-                batch, real = [], 0
-            batch.append((tokens, count))
-            real += length
-        if batch:
-            yield batch
-
-    def _forward(
-        self, prefix: Tokens, batch: Sequence[tuple[Tokens, int]]
-    ) -> Iterator[tuple[Tokens, torch.Tensor]]:
-        """One forward pass over sequences that begin with ``prefix``."""
-        import torch
-
-        model, device, start = self._model, self._model.device, len(prefix)
-        lengths = [len(tokens) - start for tokens, _ in batch]
-        width = max(lengths)
-        first = min(length - count for length, (_, count) in zip(lengths, batch, strict=True))
-        # Padding stands on the right, where a causal model never looks: no mask is needed.
-        ids = torch.zeros(len(batch), width, dtype=torch.long)
-        for row, (tokens, _) in enumerate(batch):
-            ids[row, : lengths[row]] = torch.tensor(tokens[start:])
-        past: dict[str, Any] = {"use_cache": False}
-        if prefix:
-            head = torch.tensor([prefix], device=device)
-            cache = model(head, use_cache=True, logits_to_keep=1).past_key_values
-            cache.batch_repeat_interleave(len(batch))
-            past = {"use_cache": True, "past_key_values": cache}
-        keep = torch.arange(first, width, device=device)
-        logits = model(ids.to(device), logits_to_keep=keep, **past).logits
-        for row, (tokens, count) in enumerate(batch):
-            end = lengths[row] - first
-            yield tokens, logits[row, end - count : end].float()
+        return last_logits(
+            self._model,
+            jobs,
+            prefixes if self._share_prefixes else {},
+            tokens_per_batch=self._tokens_per_batch,
+        )
 
     @cached_property
     def _folder(self) -> Path:
@@ -328,18 +262,6 @@ class TransformersLanguageModel:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         encoded = self._tokenizer(clean, add_special_tokens=False, split_special_tokens=True)
         return [tuple(tokens) for tokens in encoded["input_ids"]]
-
-
-def _common_prefix(sequences: Sequence[Tokens]) -> int:
-    """Length of the prefix that sorted sequences share, if it is worth computing once."""
-    if len(sequences) < 2:
-        return 0
-    first, last = sequences[0], sequences[-1]
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
-    return shared if (len(sequences) - 1) * shared >= _WORTH_A_PREFIX else 0
 
 
 def _folder_hash(folder: Path) -> str:

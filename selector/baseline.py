@@ -20,6 +20,7 @@ class BesideRandom:
         random_high: 97.5 % quantile over the draws.
         draws: Number of draws.
         total: Sum over the whole pool.
+        constant: Whether all rows that have it have the same value: no choice can change it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class BesideRandom:
     random_high: float
     draws: int
     total: float
+    constant: bool = False
 
 
 def random_draws(ids: Sequence[str], budget: int, seeds: Sequence[int]) -> np.ndarray:
@@ -79,6 +81,7 @@ def beside_random(
                 float(high),
                 len(draws),
                 float(np.nansum(values)),
+                bool(np.nanmin(values) == np.nanmax(values)),
             )
         )
     return result

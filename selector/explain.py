@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from selector.outcome import number
 from selector.selection import Selection
@@ -44,15 +45,18 @@ def explain(selection: Selection, id: str) -> Explanation:
         id: The sample's id.
 
     Raises:
-        BadInputError: If the selection has no such id; names the closest ones.
+        BadInputError: If the selection has no such id; names the closest ones, and where all are.
     """
     table = selection.table
     at = pc.index(table["id"], str(id)).as_py()
     if at < 0:
         close = _closest(table["id"], str(id))
+        near = "The closest ids are" if close else "Ids look like this"
+        shown = close or table["id"].slice(0, SHOWN).to_pylist()
         raise BadInputError(
             f"no sample has the id {id!r}",
-            f"The closest ids are: {', '.join(close)}." if close else "Look up the ids first.",
+            f"{near}: {', '.join(shown)}. All are in the column `id` of selection.parquet, and the "
+            "search of report.html finds them.",
         )
     row = table.slice(at, 1).to_pylist()[0]
     picked = pc.sum(pc.equal(table["stage"], "chosen")).as_py() or 0
@@ -69,8 +73,10 @@ def _standing(table: pa.Table, row: dict[str, Any]) -> list[str]:
         return []
     rated = table["quality"].drop_null()
     better = pc.sum(pc.greater(rated, row["quality"])).as_py()
+    have = "has" if better == 1 else "have"
     line = (
-        f"quality {number(row['quality'])}: {better:,} of {len(rated):,} samples have a higher one"
+        f"quality {number(row['quality'])}: {better:,} of {counted(len(rated), 'sample')} "
+        f"{have} a higher one"
     )
     if row["cluster_rank"] is not None:
         line += f"; place {row['cluster_rank']:,} of cluster {row['cluster']}"

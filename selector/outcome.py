@@ -139,7 +139,8 @@ def shortfall(budget: int, taken: int, able: int) -> dict[str, str]:
         return {}
     why = f"{able:,} could be chosen from"
     if taken < able:
-        why += f", {able - taken:,} of them near-duplicates of a chosen one"
+        kind = "a near-duplicate" if able - taken == 1 else "near-duplicates"
+        why += f", {able - taken:,} of them {kind} of a chosen one"
     return {"shortfall": f"{budget:,} asked for, {taken:,} taken: {why}"}
 
 

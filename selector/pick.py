@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from data_cards.counted import counted
 from selector.clusters import Clustering, cluster, default_cluster_count, given_clusters
 from selector.duplicates import PickedVectors, exact_keepers
 from selector.greedy import Picks, greedy_picks
@@ -267,14 +268,14 @@ def _explain_clusters(
         last[c] = quality[row] if taken[c] == 1 else min(last[c], quality[row])
         if at < picks.by_quota:
             reasons.append(
-                f"best of cluster {c} ({sizes[c]:,} samples, {_count(places[c])}): "
+                f"best of cluster {c} ({counted(sizes[c], 'sample')}, {_count(places[c])}): "
                 f"quality {number(quality[row])}, place {taken[c]:,} of {places[c]:,}"
             )
         else:
             reasons.append(
                 f"refill: near-duplicates left {len(picks.rows) - picks.by_quota:,} of the places "
                 f"empty, and this is among the best of the rest: quality {number(quality[row])}, "
-                f"cluster {c} ({sizes[c]:,} samples, {_count(places[c])})"
+                f"cluster {c} ({counted(sizes[c], 'sample')}, {_count(places[c])})"
             )
     outcome.put(picks.rows, "chosen", pa.array(reasons, pa.string()))
     put_repeats(outcome, picks)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Wanted:
         """
         if self.last >= count or any(row < 0 for row in self.rows):
             raise BadInputError(
-                f"{self._path} has {count} records, but row {self.last} is wanted",
+                f"{self._path} has {counted(count, 'record')}, but row {self.last} is wanted",
                 "The input has changed since it was read; start over.",
             )
 

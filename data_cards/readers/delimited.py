@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from data_cards.columns import recognise_columns
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from data_cards.json_stream import not_unicode, refuse_foreign_encoding
 from data_cards.readers.base import Wanted, count_lines, register_format
@@ -135,7 +136,7 @@ class _Delimited:
             where = f"{source.file.name}:{record.line}"
             error = record.error
             if error is None and len(record.fields) != len(header):
-                error = f"{len(record.fields)} fields, but the header has {len(header)}"
+                error = f"{counted(len(record.fields), 'field')}, but the header has {len(header)}"
             if error is not None:
                 yield reader.bad(row, where, error)
             else:
@@ -163,7 +164,7 @@ class _Delimited:
                 if row >= wanted.last:
                     break
             wanted.check(count)
-        images = copy_images_of(source, rows, out_dir / "images") if copy_images else []
+        images = copy_images_of(source, rows, out_dir, bare="images") if copy_images else []
         return [target, *images]
 
     def files(self, source: Source) -> list[Path]:

@@ -16,40 +16,59 @@ if TYPE_CHECKING:
     from data_cards.source import Source
 
 
-def copy_images_of(source: Source, rows: Sequence[int], folder: Path) -> list[Path]:
-    """Copy the image files of some rows to ``folder``, under the names that the records write.
+def copy_images_of(
+    source: Source, rows: Sequence[int], folder: Path, *, bare: str = ""
+) -> list[Path]:
+    """Copy the image files of some rows, under the names that the records write.
 
-    Images that records hold themselves (bytes), and absolute paths, need no copy and get none.
+    A record that says ``images/x.png`` finds its image at ``folder/images/x.png``. Records that
+    name files without a folder find them all in ``folder/bare``: both are places where
+    :func:`data_cards.source.open_source` looks by itself. Images that records hold themselves
+    (bytes), and absolute paths, need no copy and get none.
 
     Args:
         source: Where the rows are.
         rows: Row numbers.
-        folder: Where the names are looked up afterwards (``images=`` of the copy).
+        folder: The folder of the copied records.
+        bare: Folder within, for all images, if one of them is named without a folder.
 
     Returns:
-        The folder, if anything was copied.
+        The folders written to.
 
     Raises:
-        BadInputError: An image of a chosen row is missing or cannot be read.
+        BadInputError: An image of a chosen row is missing or cannot be read, or its name climbs
+            out of the folder.
     """
+    images = _images_of(source, rows)
+    if bare and any(name.parent == Path() for name in images):
+        folder = folder / bare
+    for name, (path, where) in images.items():
+        if ".." in name.parts:
+            raise BadInputError(
+                f"{where}: cannot copy image {name}: the name climbs out of the folder",
+                "Copy the records without images.",
+            )
+        try:
+            with path.open("rb") as image, replacing(folder / name) as file:
+                shutil.copyfileobj(image, file)
+        except OSError as error:
+            raise BadInputError(
+                f"{where}: cannot copy image {name}: {error.strerror}",
+                "Restore the image, or copy the records without images.",
+            ) from error
+    return sorted({folder / name.parts[0] if len(name.parts) > 1 else folder for name in images})
+
+
+def _images_of(source: Source, rows: Sequence[int]) -> dict[Path, tuple[Path, str]]:
+    """Name (normalised, relative) to file and place in the input, of the rows' image files."""
     wanted = Wanted(rows, source.path)
-    done = set()
+    images: dict[Path, tuple[Path, str]] = {}
     for sample in format_named(source.format).read(source):
         if sample.row > wanted.last:
             break
         if sample.row not in wanted:
             continue
         for ref in sample.images:
-            if ref.path is None or os.path.isabs(ref.name) or ref.name in done:  # noqa: PTH117
-                continue
-            done.add(ref.name)
-            target = folder / os.path.normpath(ref.name)
-            try:
-                with ref.path.open("rb") as image, replacing(target) as file:
-                    shutil.copyfileobj(image, file)
-            except OSError as error:
-                raise BadInputError(
-                    f"{sample.where}: cannot copy image {ref.name}: {error.strerror}",
-                    "Restore the image, or copy the records without images.",
-                ) from error
-    return [folder] if done else []
+            if ref.path is not None and not os.path.isabs(ref.name):  # noqa: PTH117
+                images.setdefault(Path(os.path.normpath(ref.name)), (ref.path, sample.where))
+    return images

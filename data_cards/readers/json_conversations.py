@@ -110,7 +110,7 @@ class _JsonFormat:
             wanted.check(count)
             if array:
                 out.write("\n]\n" if wanted.rows else "[]\n")
-        images = copy_images_of(source, rows, out_dir / "images") if copy_images else []
+        images = copy_images_of(source, rows, out_dir, bare="images") if copy_images else []
         return [target, *images]
 
     def files(self, source: Source) -> list[Path]:

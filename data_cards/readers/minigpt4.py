@@ -134,7 +134,7 @@ class MiniGpt4:
                 _copy_characters(file, stream.offset - 1, None, out)
             finally:
                 stream.close()
-        images = copy_images_of(source, rows, out_dir / "image") if copy_images else []
+        images = copy_images_of(source, rows, out_dir, bare="image") if copy_images else []
         return [target, *images]
 
     def files(self, source: Source) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.columns import recognise_columns
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.image_copies import copy_images_of
@@ -58,7 +59,7 @@ class Parquet:
     def recognise(self, path: Path) -> str | None:
         if path.is_dir():
             files = parquet_files(path)
-            return f"a folder with {len(files)} Parquet files" if files else None
+            return f"a folder with {counted(len(files), 'Parquet file')}" if files else None
         if not path.is_file():
             return None
         with path.open("rb") as file:
@@ -108,7 +109,7 @@ class Parquet:
                     written.append(target)
                 start += count
         wanted.check(start)
-        images = copy_images_of(source, rows, out_dir / "images") if copy_images else []
+        images = copy_images_of(source, rows, out_dir, bare="images") if copy_images else []
         return [*written, *images]
 
     def files(self, source: Source) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from data_cards.columns import recognise_columns
+from data_cards.counted import counted
 from data_cards.errors import BadInputError, BadRowError
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.imagefolder import IMAGE_SUFFIXES
@@ -132,11 +133,11 @@ class WebDataset:
     def recognise(self, path: Path) -> str | None:
         if path.is_dir():
             count = len(shards(path))
-            return f"a folder with {count} tar files" if count else None
+            return f"a folder with {counted(count, 'tar file')}" if count else None
         if path.is_file():
             return "a tar file" if path.name.lower().endswith(_SUFFIXES) else None
         if _BRACES.search(str(path)) and path.name.lower().endswith(_SUFFIXES):
-            return f"a brace pattern of {len(shards(path))} tar files"
+            return f"a brace pattern of {counted(len(shards(path)), 'tar file')}"
         return None
 
     def fields(self, source: Source) -> list[str]:

@@ -11,10 +11,22 @@ def explain(
     selection: Path = typer.Argument(..., help="Selection folder."),
     id: str = typer.Argument(..., help="Id of a sample, chosen or not."),
 ) -> None:
-    """Say in words why a sample was chosen or refused."""
-    from pickwell.console import out
+    """Say in words why a sample was chosen or refused, and where it stands on each metric."""
+    from data_cards.errors import BadInputError
+    from pickwell.console import err, out
     from pickwell.selection_files import open_selection
+    from pickwell.standing import run_of, standings, table_of
     from selector.explain import explain as explain_row
 
-    for line in explain_row(open_selection(selection), id).lines:
+    opened = open_selection(selection)
+    found = explain_row(opened, id)
+    for line in found.lines:
         out.print(line, markup=False, soft_wrap=True)
+    try:
+        rows = standings(run_of(selection), opened, found.id)
+    except BadInputError as error:  # the reasons stand without the numbers
+        err.print(f"No metric values: {error}", markup=False, soft_wrap=True)
+        return
+    if rows:
+        out.print()
+        out.print(table_of(rows))

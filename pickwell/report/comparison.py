@@ -9,7 +9,7 @@ from typing import Literal
 
 from pickwell.report.data import Comparison
 
-Verdict = Literal["better", "same", "worse", "alike", "differs", "unknown"]
+Verdict = Literal["better", "same", "worse", "alike", "differs", "constant", "unknown"]
 
 _WORDS: dict[Verdict, str] = {
     "better": "Better than random",
@@ -17,6 +17,7 @@ _WORDS: dict[Verdict, str] = {
     "worse": "Worse than random",
     "alike": "Like random",
     "differs": "Different from random",
+    "constant": "The same in every row: says nothing",
     "unknown": "Not known",
 }
 
@@ -42,6 +43,8 @@ def verdict(row: Comparison) -> Verdict:
     chosen, low, high = map(_number, (row["chosen"], row["random_low"], row["random_high"]))
     if not all(map(math.isfinite, (chosen, low, high))):
         return "unknown"
+    if row.get("constant"):
+        return "constant"
     if low <= chosen <= high:
         return "alike" if row["direction"] == "none" else "same"
     if row["direction"] == "none":

@@ -14,7 +14,8 @@ class Comparison(TypedDict):
 
     ``random_low`` and ``random_high`` bound the interval over ``seeds`` draws; ``note`` says in
     words what the measure or the interval is. ``total`` is the count in the whole pool (truth
-    rows only). A number that is not known is ``None``.
+    rows only). A number that is not known is ``None``. ``constant``: the measure is the same
+    in every row, so that no choice could change it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Comparison(TypedDict):
     direction: Direction
     note: NotRequired[str]
     total: NotRequired[float | None]
+    constant: NotRequired[bool]
 
 
 class MetricNote(TypedDict):
@@ -47,6 +49,18 @@ class Quota(TypedDict):
     places: int
     taken: int
     label: NotRequired[str | None]
+
+
+class Chapter(TypedDict):
+    """What was learned before the choice, or came of it: sentences, and a small table.
+
+    ``head`` names the columns; each row has as many cells, the first of which is its name.
+    """
+
+    title: str
+    text: Sequence[str]
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,7 @@ class ReportData:
         floors: The floors that were applied, in words.
         quotas: The clusters.
         limits: What this page does not show or prove, in words.
+        chapters: The fitted quality, the fine-tuned model, the next batch: what there is of them.
         dropped_thumbnails: Images left out to keep the file small.
     """
 
@@ -140,4 +155,5 @@ class ReportData:
     floors: Sequence[str] = ()
     quotas: Sequence[Quota] = ()
     limits: Sequence[str] = ()
+    chapters: Sequence[Chapter] = ()
     dropped_thumbnails: int = 0

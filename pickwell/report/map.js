@@ -228,7 +228,7 @@ function startMap(canvas, openRow) {
     );
     if (placed.length < N)
       element.append(
-        make("span", { class: "muted" }, `${number(N - placed.length)} rows have no place on the map`),
+        make("span", { class: "muted" }, `${number(N - placed.length)} ${N - placed.length === 1 ? "row has" : "rows have"} no place on the map`),
       );
   }
   const paint = (cluster) => {

@@ -1,7 +1,10 @@
 """The data card of a selection is valid, complete, and cannot be broken by what it quotes."""
 
+from html.parser import HTMLParser
+
 import pytest
 from huggingface_hub import DatasetCard
+from markdown_it import MarkdownIt
 
 from data_cards.cards import parse_card
 from data_cards.write_card import selection_card, size_category
@@ -55,34 +58,85 @@ def test_without_the_optional_parts():
     assert DatasetCard(text).data.to_dict()["license"] == "unknown"
 
 
-@pytest.mark.parametrize(
-    "nasty",
-    [
-        "<script>alert(1)</script>",
-        "a | b",
-        "x\n---\nlicense: mit\n---",
-        "`code`",
-        "{{ 7 * 7 }}",
-        "é",
-    ],
-)
+NASTY = [
+    "<script>alert(1)</script>",
+    "a & b &lt; c",
+    "a | b",
+    "x\n---\nlicense: mit\n---",
+    "`code`",
+    "a `` b ` c ```` <b>",
+    "` <script>alert(1)</script> `",
+    "{{ 7 * 7 }}",
+    "é",
+]
+
+
+class Seen(HTMLParser):
+    """What a reader of the rendered card sees: elements, and the text of each code span."""
+
+    def __init__(self, body: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.codes: list[str] = []
+        self.cells: list[int] = []
+        self.text = ""
+        self._in_code = False
+        self.feed(MarkdownIt("commonmark", {"html": True}).enable("table").render(body))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._in_code = tag == "code"
+        if tag == "code":
+            self.codes.append("")
+        if tag == "tr":
+            self.cells.append(0)
+        if tag in ("td", "th"):
+            self.cells[-1] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code = self._in_code and tag != "code"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_code:
+            self.codes[-1] += data
+
+
+@pytest.mark.parametrize("nasty", NASTY)
 def test_quoted_text_stays_text(nasty):
     text = card(
         title=nasty,
-        source={"name": nasty, "how": nasty},
+        source={"name": nasty, "path": nasty, "how": nasty},
         parameters={nasty: nasty},
         metrics=[{"name": nasty, "key": nasty, "columns": [nasty]}],
+        command=nasty,
     )
     data = DatasetCard(text).data.to_dict()
     assert data["license"] == "cc0-1.0" and data["pretty_name"] == nasty
-    body = text.split("---\n# ", 1)[1]
-    assert "<script>" not in body and "49" not in body.replace("3456", "")
-    rows = [line for line in body.splitlines() if line.startswith("|")]
-    assert {row.count("|") for row in rows} == {3, 4}
+    seen = Seen(text.split("---\n", 2)[2] if "\n---" not in nasty else text[text.index("\n# ") :])
+    known = {"h1", "h2", "p", "ul", "li", "code", "pre", "strong"}
+    assert seen.tags <= known | {"table", "thead", "tbody", "tr", "th", "td"}
+    assert set(seen.cells) == {2, 3}
+    line = " ".join(nasty.split())
+    assert seen.codes == [line, line, line, f"{nasty}\n", "ff" * 32]  # path, key, value, command
+    assert seen.text.count(line.replace("`", "'")) >= 5  # title, name, how, metric, parameter
+    assert "49" not in text
+
+
+def test_code_is_not_escaped_twice_and_text_is():
+    text = card(parameters={"a & b": "<b> & `c`"}, command="a & b")
+    assert "- a &amp; b: `` <b> & `c` ``" in text
+    assert "```sh\na & b\n```" in text
+
+
+def test_an_empty_value_is_said_in_words():
+    assert "- floors: none" in card(parameters={"floors": []})
 
 
 def test_a_fence_cannot_be_closed_from_inside():
-    assert card(command="x\n```\n# Heading").count("```") == 2
+    text = card(command="x\n```\n# Heading")
+    assert text.count("````") == 2
+    assert "Heading" in Seen(text).codes[-2]
 
 
 def test_size_category():

@@ -156,6 +156,14 @@ def poisoned(payload: str) -> ReportData:
         floors=[payload],
         quotas=[{"cluster": 0, "size": 3, "places": 1, "taken": 1, "label": payload}],
         limits=[payload],
+        chapters=[
+            {
+                "title": payload,
+                "text": [payload],
+                "head": [payload, payload],
+                "rows": [[payload, payload]],
+            }
+        ],
     )
 
 
@@ -331,6 +339,13 @@ def versus(chosen: float | None, low: float, high: float, direction: Any) -> Com
 )
 def test_verdict_by_hand(chosen: float | None, direction: str, answer: str) -> None:
     assert comparison.verdict(versus(chosen, 1.0, 3.0, direction)) == answer
+
+
+def test_what_is_the_same_in_every_row_is_not_judged() -> None:
+    row = versus(1.0, 1.0, 1.0, "higher") | {"constant": True}
+    assert comparison.verdict(row) == "constant"
+    assert comparison.draw([row])[0].words == "The same in every row: says nothing"
+    assert comparison.summary([row]) == ""
 
 
 @given(st.floats(-9, 9), st.floats(-9, 9), st.floats(0, 9))

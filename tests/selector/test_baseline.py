@@ -31,3 +31,9 @@ def test_the_interval_holds_the_truth():
     (row,) = beside_random({"m": values}, draws[0], draws)
     assert row.random_low < values.mean() < row.random_high
     assert 0.25 < row.random_high - row.random_low < 0.5  # 2 x 1.96 / sqrt(100), finite pool
+
+
+def test_a_measure_that_is_the_same_everywhere_is_known_as_such():
+    measures = {"same": np.array([1.0, np.nan, 1.0]), "other": np.array([1.0, 1.0, 2.0])}
+    same, other = beside_random(measures, np.array([0]), np.array([[0], [1]]))
+    assert same.constant and not other.constant

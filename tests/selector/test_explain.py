@@ -55,5 +55,14 @@ def test_unknown_id_names_the_closest(selection) -> None:
     with pytest.raises(BadInputError) as caught:
         explain(selection, "DOG")
     assert "dog-1, dog-2" in caught.value.remedy
-    with pytest.raises(BadInputError):
+    with pytest.raises(BadInputError) as caught:
         explain(selection, "completely different")
+    assert caught.value.remedy.startswith("Ids look like this: cat-1, ")
+    assert "column `id` of selection.parquet" in caught.value.remedy
+
+
+def test_one_is_not_many(make_pool) -> None:
+    pool = make_pool(3, quality=np.array([0.9, 0.8, np.nan]), text=False)
+    chosen = select(pool, 1, clusters=np.array([0, 1, 1]))
+    assert "best of cluster 0 (1 sample, 1 place)" in str(explain(chosen, "s0"))
+    assert "1 of 2 samples has a higher one" in str(explain(chosen, "s1"))

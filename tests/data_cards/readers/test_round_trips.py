@@ -315,21 +315,65 @@ def test_imagefolder_with_metadata(tmp_path, name):
     assert lines[-1] in (out / name).read_text().splitlines()
 
 
-def test_images_are_copied_where_the_copy_finds_them(tmp_path):
-    (tmp_path / "images" / "sub").mkdir(parents=True)
-    for i in range(3):
-        (tmp_path / "images" / "sub" / f"{i}.png").write_bytes(png((i, 0, 0)))
+@pytest.mark.parametrize(
+    ("root", "names", "copies"),
+    [
+        (".", ["images/0.png", "images/1.png"], ["images/0.png", "images/1.png"]),
+        ("images", ["sub/0.png", "other/./1.png"], ["other/1.png", "sub/0.png"]),
+        (".", ["0.png", "1.png"], ["images/0.png", "images/1.png"]),
+        ("far", ["0.png", "sub/../1.png"], ["images/0.png", "images/1.png"]),
+        ("far", ["images/0.png", "1.png"], ["images/1.png", "images/images/0.png"]),
+        ("far", ["a/b/0.png", "a/1.png"], ["a/1.png", "a/b/0.png"]),
+    ],
+)
+def test_images_are_copied_where_the_copy_finds_them(tmp_path, root, names, copies):
+    for i, name in enumerate(names):
+        image = tmp_path / root / name
+        (tmp_path / root / "sub").mkdir(parents=True, exist_ok=True)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(png((i, 0, 0)))
     records = [
-        {"id": i, "image": f"sub/{i}.png", "conversations": [{"from": "gpt", "value": "x"}]}
-        for i in range(3)
+        json.dumps({"id": i, "image": name, "conversations": [{"from": "gpt", "value": "x"}]})
+        for i, name in enumerate(["missing.png", *names])
     ]
-    (tmp_path / "d.json").write_text(json.dumps(records))
-    source = open_source(tmp_path / "d.json")
-    assert source.image_root == tmp_path / "images"
-    out = source.copy_rows([1], tmp_path / "out", copy_images=True)
-    assert [p.name for p in out] == ["d.json", "images"]
-    (sample,) = open_source(out[0]).samples()
+    (tmp_path / "d.jsonl").write_text("\n".join(records) + "\n")
+    source = open_source(tmp_path / "d.jsonl", images=tmp_path / root)
+    out, *folders = source.copy_rows([1, 2], tmp_path / "out", copy_images=True)
+    assert out.read_text().splitlines() == records[1:]
+    images = sorted(path.relative_to(out.parent) for path in out.parent.rglob("*.png"))
+    assert [str(path) for path in images] == copies
+    assert {folder.relative_to(out.parent).parts[0] for folder in folders} == {
+        path.parts[0] for path in images
+    }
+    samples = list(open_source(out).samples())
+    assert [s.images[0].path.read_bytes() for s in samples] == [png((0, 0, 0)), png((1, 0, 0))]
+
+
+def test_minigpt4_images_are_copied_where_the_copy_finds_them(tmp_path):
+    (tmp_path / "image").mkdir()
+    for i in range(3):
+        (tmp_path / "image" / f"{i}.jpg").write_bytes(png((i, 0, 0)))
+    annotations = [{"image_id": str(i), "caption": f"says {i}"} for i in range(3)]
+    (tmp_path / "filter_cap.json").write_text(json.dumps({"annotations": annotations}))
+    source = open_source(tmp_path / "filter_cap.json")
+    out, folder = source.copy_rows([1], tmp_path / "out", copy_images=True)
+    assert folder == tmp_path / "out" / "image"
+    (sample,) = open_source(out).samples()
     assert sample.images[0].path.read_bytes() == png((1, 0, 0))
+
+
+def test_an_image_whose_name_climbs_out_is_not_copied(tmp_path):
+    """It lies in the data folder all the same, so that it can be read there."""
+    data = tmp_path / "a" / "data"
+    data.mkdir(parents=True)
+    (data / "x.png").write_bytes(png((1, 0, 0)))
+    record = {"id": 1, "image": "../data/x.png", "conversations": [{"from": "gpt", "value": "x"}]}
+    (data / "d.json").write_text(json.dumps([record]))
+    source = open_source(data / "d.json")
+    assert next(source.samples()).images[0].path == data / "x.png"
+    with pytest.raises(BadInputError, match="climbs out of the folder"):
+        source.copy_rows([0], tmp_path / "out" / "deep", copy_images=True)
+    assert not list((tmp_path / "out").rglob("*.png"))
 
 
 def test_nothing_is_written_over_the_input_or_left_behind(tmp_path):

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from data_cards.errors import BadInputError
-from scoring.metric import registry
+from scoring.metric import Models, registry
+from scoring.metrics.image_quality import ImageQuality
 from scoring.quality.floors import (
     DEFAULT_FLOORS,
     Floor,
@@ -127,3 +129,17 @@ def test_applicable_and_override() -> None:
 
 def test_no_columns_no_rows() -> None:
     assert len(apply_floors({}, [])) == 0
+
+
+def test_line_art_is_not_blank_and_a_page_number_makes_no_picture() -> None:
+    page = Image.new("RGB", (744, 1052), "white")
+    numbered, drawn = page.copy(), page.copy()
+    ImageDraw.Draw(numbered).text((370, 1020), "17", "black")
+    ImageDraw.Draw(drawn).ellipse((340, 400, 420, 500), outline="black", width=4)  # a thin ring
+    measured = [
+        ImageQuality(Models("m")).measure(image.reduce(3), {})["image_blankness"]
+        for image in (page, numbered, drawn)
+    ]
+    floor = next(floor for floor in DEFAULT_FLOORS if floor.column == "image_blankness")
+    assert measured[2] > 0.98
+    assert floor.holds(np.array(measured)).tolist() == [False, False, True]

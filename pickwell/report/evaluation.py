@@ -1,0 +1,318 @@
+"""The page of an evaluation: figures with intervals beside the baseline, and what the model said.
+
+One file without scripts; images are inside it as data addresses.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadRowError
+from pickwell.evaluation_summary import LABELS, length_bias
+from pickwell.report.build import clean, number
+
+if TYPE_CHECKING:
+    from data_cards.sample import ImageRef, Turn
+    from finetune.evaluate.result import Difference, Evaluation, Figure
+
+_HERE = Path(__file__).parent
+_STYLES = ("style.css", "charts.css", "evaluation.css")
+_SIDE = 320
+_GROUPS = (
+    (
+        "likelihood",
+        "Likelihood",
+        "How likely the model finds held-out responses",
+        "Negative log-likelihood of the responses alone; questions and images are given, not"
+        " predicted. Nothing is cut: a sample that does not fit is left out and named.",
+        ("nll", "nll_per_sample", "nll_text", "nll_image_gain"),
+    ),
+    (
+        "two-choice",
+        "Two-choice",
+        "The right response against a wrong one",
+        "The wrong one answers the same kind of question about another image. Beside it the same"
+        " choice by the text alone: only what is gained over that comes from the image.",
+        tuple(name for name in LABELS if name.startswith("two_choice")),
+    ),
+    (
+        "short-answers",
+        "Short answers",
+        "Short answers, generated",
+        "Greedy answers against references of a few words, after normalisation (case, punctuation,"
+        " articles, number words). Chance is what the same answers reach against references of"
+        " other samples.",
+        ("exact", "contained", "contained_cut", "output_words", "reference_words", "unfinished"),
+    ),
+)
+_LIMITS = (
+    "An interval says how far a figure would move with other images from the same source of data"
+    " (percentile bootstrap, images drawn whole). It does not speak of other data, other wrong"
+    " responses or another training run.",
+    "Figures are only as held out as the data: nothing here knows what the model was trained on.",
+    "Two-choice accuracy against a drawn wrong response is easier than against a wrong response"
+    " that somebody made up to mislead.",
+    "Exact and contained answers compare words, not meaning; a right answer in other words is"
+    " counted as wrong.",
+)
+
+
+def write_page(
+    result: Evaluation,
+    images: Mapping[str, Sequence[ImageRef]],
+    turns: Mapping[str, Sequence[Turn]],
+    path: Path,
+) -> Path:
+    """Write the page; it is complete or not there at all.
+
+    Args:
+        result: The evaluation.
+        images: Id of each sample generation to its images.
+        turns: Id of each sample generation to its conversation.
+        path: The HTML file; replaced if it is there.
+
+    Returns:
+        ``path``.
+    """
+    import jinja2
+
+    from data_cards.replacing import replacing
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "clean": clean}
+    environment.finalize = lambda value: clean(value) if type(value) is str else value
+    template = environment.from_string((_HERE / "evaluation.html").read_text("utf-8"))
+    style = "\n".join((_HERE / name).read_text("utf-8") for name in _STYLES)
+    with replacing(path, "w") as file:
+        for chunk in template.generate(page=_page(result, images, turns), style=style):
+            file.write(chunk)
+    return path
+
+
+def _page(
+    result: Evaluation,
+    images: Mapping[str, Sequence[ImageRef]],
+    turns: Mapping[str, Sequence[Turn]],
+) -> dict[str, Any]:
+    manifest = result.manifest
+    other = manifest["models"]["baseline"]
+    left_out = result.left_out
+    return {
+        "model": result.model,
+        "baseline": other["spec"] if other else None,
+        "created": manifest["created"].replace("T", " ").replace("+00:00", " UTC"),
+        "samples": manifest["samples"],
+        "measured": manifest["samples"] - len(left_out),
+        "lead": _lead(result),
+        "facts": _facts(result),
+        "remarks": manifest["remarks"],
+        "groups": [group for group in (_group(result, *g) for g in _GROUPS) if group["rows"]],
+        "source_labels": [LABELS[name] for name in next(iter(result.by_source.values()), {})],
+        "sources": [
+            {
+                "name": source or "(no name)",
+                "marks": [_mark(figure) for figure in figures.values()],
+                "samples": figures["nll"].samples,
+            }
+            for source, figures in result.by_source.items()
+        ],
+        "outputs": _outputs(result, images, turns),
+        "max_new_tokens": manifest["options"]["max_new_tokens"],
+        "left_out": left_out,
+        "limits": _LIMITS,
+        "command": manifest["command"],
+        "versions": manifest["versions"],
+    }
+
+
+def _lead(result: Evaluation) -> list[str]:
+    """The two figures that matter most, in words."""
+    lines = []
+    for name, words in (
+        ("nll", "Held-out response likelihood: {} nats per token"),
+        ("two_choice_mean", "Right response preferred: {}"),
+    ):
+        figure = result.figures[name]
+        if figure.value is None:
+            continue
+        mark = _mark(figure)
+        line = words.format(f"{mark['value']} ({mark['interval']})")
+        gap = result.differences.get(name)
+        if result.baseline is not None and gap is not None:
+            before = _mark(result.baseline[name])
+            moved = _mark(gap, sign=True)
+            line += f"; baseline {before['value']}, difference {moved['value']}"
+            line += f" ({moved['interval']}): {gap.verdict}"
+        lines.append(line + ".")
+    return lines
+
+
+def _facts(result: Evaluation) -> list[tuple[str, str]]:
+    manifest = result.manifest
+    data, model = manifest["data"], manifest["models"]["model"]
+    facts = [
+        ("Data", str(data["path"] or "samples given in Python")),
+        ("Content (SHA-256)", data["content"][:16]),
+        ("Model", f"{model['class']}, {model['dtype']}, key {model['key']}"),
+        ("Intervals", manifest["interval"]),
+    ]
+    other = manifest["models"]["baseline"]
+    if other:
+        facts.append(("Baseline", f"{other['class']}, {other['dtype']}, key {other['key']}"))
+    return facts
+
+
+def _group(
+    result: Evaluation, key: str, short: str, title: str, about: str, names: Sequence[str]
+) -> dict[str, Any]:
+    rows = [
+        _row(result, name)
+        for name in names
+        if name in result.figures and result.figures[name].value is not None
+    ]
+    return {
+        "key": key,
+        "short": short,
+        "title": title,
+        "about": about,
+        "rows": rows,
+        "chance": any(row["chance"] for row in rows),
+        "notes": length_bias(result) if key == "two-choice" else [],
+    }
+
+
+def _row(result: Evaluation, name: str) -> dict[str, Any]:
+    figure = result.figures[name]
+    other = result.baseline[name] if result.baseline is not None else None
+    gap = result.differences.get(name)
+    low, high = _scale([f for f in (figure, other) if f is not None])
+    verdict = gap.verdict if gap is not None else ""
+    return {
+        "label": LABELS[name],
+        "what": figure.what,
+        "direction": figure.direction,
+        "ours": _mark(figure, low, high),
+        "theirs": None if other is None else _mark(other, low, high),
+        "gap": None if gap is None or gap.value is None else _mark(gap, sign=True),
+        "chance": "" if figure.chance is None else _value(figure.chance, figure.unit),
+        "chance_place": _place(figure.chance, low, high),
+        "samples": figure.samples,
+        "clusters": figure.clusters,
+        "verdict": verdict,
+        "verdict_class": {"better": "better", "worse": "worse"}.get(verdict, "same"),
+    }
+
+
+def _scale(figures: Sequence[Figure]) -> tuple[float, float]:
+    """Shares on the whole line from 0 to 1, other units on what they need."""
+    if figures[0].unit == "share" and not figures[0].name.endswith("gain"):
+        return 0.0, 1.0
+    numbers = [
+        value for f in figures for value in (f.value, f.low, f.high, f.chance) if value is not None
+    ]
+    low, high = min(numbers), max(numbers)
+    if figures[0].name.endswith("gain"):
+        low, high = min(low, 0.0), max(high, 0.0)
+    pad = 0.08 * (high - low) or 1.0
+    return low - pad, high + pad
+
+
+def _mark(
+    figure: Figure | Difference, low: float = 0.0, high: float = 0.0, *, sign: bool = False
+) -> dict[str, Any]:
+    """One figure in words, and its places on the line in percent."""
+    start, end = _place(figure.low, low, high), _place(figure.high, low, high)
+    interval = ""
+    if figure.low is not None and figure.high is not None:
+        unit = figure.unit
+        interval = f"{_value(figure.low, unit, sign)} to {_value(figure.high, unit, sign)}"
+    return {
+        "value": _value(figure.value, figure.unit, sign),
+        "interval": interval,
+        "place": _place(figure.value, low, high),
+        "band": None if start is None or end is None else (start, round(end - start, 3)),
+    }
+
+
+def _value(value: float | None, unit: str, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    scaled, digits, mark = (100 * value, 1, " %") if unit == "share" else (value, 3, "")
+    text = f"{scaled:{'+' if sign else ''}.{digits}f}"
+    return text.replace("-", "−") + mark
+
+
+def _place(value: float | None, low: float, high: float) -> float | None:
+    if value is None or high <= low:
+        return None
+    return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 3)
+
+
+def _outputs(
+    result: Evaluation,
+    images: Mapping[str, Sequence[ImageRef]],
+    turns: Mapping[str, Sequence[Turn]],
+) -> list[dict[str, Any]]:
+    """The sample generations, the baseline's answer above the model's."""
+    rows = {row["id"]: row for row in result.per_sample.to_pylist() if row["id"] in turns}
+    others: dict[str, dict[str, Any]] = {}
+    if result.baseline_per_sample is not None:
+        others = {row["id"]: row for row in result.baseline_per_sample.to_pylist()}
+    label = result.manifest["models"]["baseline"]
+    made = []
+    for id_, row in rows.items():
+        if row["generated"] is None:
+            continue
+        said = [_said(result.model, row)]
+        if label and others.get(id_, {}).get("generated") is not None:
+            said.insert(0, _said(label["spec"], others[id_]))
+        made.append(
+            {
+                "id": id_,
+                "source": row["source"],
+                "image": _thumbnail(images.get(id_, ())),
+                "question": _question(turns[id_]),
+                "reference": row["reference"],
+                "said": said,
+            }
+        )
+    return made
+
+
+def _said(label: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    hit = "exact" if row["exact"] else "contains it" if row["contained"] else ""
+    return {"label": label, "text": row["generated"], "finished": row["finished"], "hit": hit}
+
+
+def _question(turns: Sequence[Turn]) -> str:
+    """What stands before the first answer."""
+    asked = []
+    for turn in turns:
+        if turn.role == "assistant":
+            break
+        asked.append(turn.text)
+    return "\n".join(asked).strip()
+
+
+def _thumbnail(images: Sequence[ImageRef]) -> str | None:
+    """The first image, small, as a data address."""
+    from PIL import Image
+
+    from data_cards.images import decode, read_bytes
+
+    if not images:
+        return None
+    try:
+        image, _ = decode(read_bytes(images[0]), images[0].name, target=(_SIDE, _SIDE))
+    except BadRowError:
+        return None
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=78, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
