@@ -31,6 +31,8 @@ class ScoreConfig(_Strict):
     split: str | None = None
     instruction: str | None = None
     imports: list[Path] = Field(default_factory=list)
+    like: Path | None = None
+    chosen: Path | None = None
     cache: Path | None = None
     limit: int | None = Field(default=None, ge=1)
     shard_rows: int = Field(default=256, ge=1, le=65536)
@@ -45,6 +47,12 @@ class ScoreConfig(_Strict):
         """``a,b`` means in a file what it means on the command line."""
         return [w.strip() for w in value.split(",")] if isinstance(value, str) else value
 
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_as_typed(cls, value: Any) -> Any:
+        """``image=file,response=caption`` likewise."""
+        return columns_as_typed(value) if isinstance(value, str) else value
+
 
 class SelectConfig(_Strict):
     """What ``pickwell select`` needs beside run and output folder."""
@@ -57,11 +65,62 @@ class SelectConfig(_Strict):
     space: Literal["image", "text", "both"] = "both"
     floors: list[str] = Field(default_factory=list)
     default_floors: bool = True
+    quality: str = "auto"
     consensus: list[str] | None = None
     near_duplicate: float = Field(default=0.95, gt=0, le=1.01)
     tempering: float = Field(default=1.0, ge=0, le=1)
     random_seeds: int = Field(default=200, ge=5)
     copy_images: bool = False
+    add_to: Path | None = None
+    seed: int = 0
+
+
+class FitConfig(_Strict):
+    """What ``pickwell fit`` needs beside run, labels and output folder."""
+
+    regressors: list[str] = Field(default=["mean", "ridge", "gbm", "mlp", "attention"])
+    features: list[str] | None = None
+    components: int | None = Field(default=None, ge=1)
+    groups: Path | None = None
+    group: str | None = None
+    id: str = "id"
+    directions: dict[str, Literal["higher", "lower", "none"]] = Field(default_factory=dict)
+    folds: int | None = Field(default=None, ge=2)
+    permutations: int = Field(default=200, ge=19)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("regressors", "features", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """``a,b`` means in a file what it means on the command line."""
+        return [w.strip() for w in value.split(",")] if isinstance(value, str) else value
+
+
+class EvaluateConfig(_Strict):
+    """What ``pickwell evaluate`` needs beside model, data and output folder."""
+
+    baseline: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+    short_words: int = Field(default=3, ge=1)
+    cut: float = Field(default=3.0, ge=1)
+    generate: bool = True
+    generations: int = Field(default=24, ge=0, le=500)
+    max_new_tokens: int = Field(default=48, ge=1, le=4096)
+    max_tokens: int | None = Field(default=None, ge=8)
+    batch_size: int = Field(default=8, ge=1, le=1024)
+    blind: Literal["without", "blank"] = "without"
+    wrong: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str | None = None
+    trust_remote_code: bool = False
+    draws: int = Field(default=2000, ge=100, le=100_000)
+    format: str | None = None
+    images: Path | None = None
+    card: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    split: str | None = None
+    instruction: str | None = None
+    cache: Path | None = None
     seed: int = 0
 
 
@@ -70,6 +129,8 @@ class Config(_Strict):
 
     score: ScoreConfig = ScoreConfig()
     select: SelectConfig = SelectConfig()
+    fit: FitConfig = FitConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
 
 def load_config(path: Path | None) -> Config:
@@ -81,14 +142,51 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        content = yaml.safe_load(path.read_text("utf-8")) or {}
+        text = path.read_bytes().decode("utf-8-sig")
+        content = yaml.safe_load(text) or {}
     except OSError as error:
         raise BadInputError(
             f"{path} cannot be read: {error.strerror}.", "Check --config."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} is not valid YAML: {error}.", "Mend the file.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise BadInputError(
+            f"{path}, line {line}: not valid YAML: the file is not UTF-8.", "Mend the file."
+        ) from error
+    except yaml.YAMLError as error:
+        line, what = _yaml_problem(error, text)
+        raise BadInputError(
+            f"{path}, line {line}: not valid YAML: {what}.", "Mend the file."
+        ) from error
     return checked(Config, content, str(path))
+
+
+def _yaml_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """Line (from 1) and what is wrong there; the library speaks of a ``<unicode string>``."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        words = ", ".join(part for part in (error.context, error.problem) if part)
+        return mark.line + 1 if mark else 1, words
+    if isinstance(error, yaml.reader.ReaderError):
+        character = error.character if isinstance(error.character, str) else chr(error.character)
+        line = text.count("\n", 0, error.position) + 1
+        return line, f"the character {character!r} is not allowed"
+    return 1, str(error)
+
+
+def columns_as_typed(text: str) -> dict[str, str]:
+    """``image=file,response=caption`` as a mapping.
+
+    Raises:
+        ValueError: If a part is not ``field=column``.
+    """
+    mapping = {}
+    for part in text.split(","):
+        name, sign, column = (word.strip() for word in part.partition("="))
+        if not sign or not name or not column:
+            raise ValueError(f"{part.strip()!r} is not FIELD=COLUMN")
+        mapping[name] = column
+    return mapping
 
 
 def checked(model: type[Any], values: Any, where: str) -> Any:
@@ -109,7 +207,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     name = ".".join(location)
     if problem["type"] != "extra_forbidden":
         given = f" (given: {problem['input']!r})" if "input" in problem else ""
-        return f"{name or 'the file'}: {problem['msg']}{given}"
+        said = problem["msg"].removeprefix("Value error, ")
+        return f"{name or 'the file'}: {said}{given}"
     owner: type[BaseModel] = model
     for part in location[:-1]:
         annotation = owner.model_fields[part].annotation

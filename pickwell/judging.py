@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
@@ -12,6 +13,7 @@ from pickwell.config import SelectConfig
 if TYPE_CHECKING:
     import numpy as np
 
+    from scoring.quality.model import QualityModel
     from scoring.run import Run
     from selector.selection import Candidates
 
@@ -26,6 +28,9 @@ class Judged:
         failed: (N,) bool.
         floors: The floors that were applied, in words.
         columns: The columns that the quality is made of.
+        source: What the quality is, in words: a column, the consensus, or a fitted model.
+        setting: What ``--quality`` must say to get this quality again.
+        notes: What must be said about it.
     """
 
     quality: np.ndarray
@@ -33,6 +38,9 @@ class Judged:
     failed: np.ndarray
     floors: list[str]
     columns: list[str]
+    source: str = "consensus"
+    setting: str = "consensus"
+    notes: list[str] = field(default_factory=list)
 
 
 def judge(run: Run, settings: SelectConfig) -> Judged:
@@ -54,7 +62,9 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     failed = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
     if failed.all():
         raise BadInputError(
-            f"All {len(failed):,} rows of {run.folder} are bad; the first: {errors[0]}.",
+            f"All {len(failed):,} rows of {run.folder} are bad; the first: {errors[0]}."
+            if len(failed) > 1
+            else f"The only row of {run.folder} is bad: {errors[0]}.",
             "Look at the reasons in scores.parquet; images elsewhere are found with --images.",
         )
     usual = applicable(DEFAULT_FLOORS if settings.default_floors else (), numbers)
@@ -62,6 +72,12 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     readable = {name: np.where(failed, np.nan, values) for name, values in numbers.items()}
     refused = np.asarray(apply_floors(readable, floors), dtype=object)
     refused[failed] = errors[failed]
+    floors_told = [str(floor) for floor in floors]
+    fitted = fitted_quality(run, settings)
+    if fitted is not None:
+        return replace(
+            judged_by(fitted, readable), refused=refused, failed=failed, floors=floors_told
+        )
     if settings.by is not None:
         _known_column(settings.by, numbers)
         sign = -1.0 if settings.by in declared and declared[settings.by].direction == "lower" else 1
@@ -90,7 +106,100 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
             {n: np.where(considered, readable[n], np.nan) for n in wanted}, directions
         )
         columns = wanted
-    return Judged(quality, refused, failed, [str(floor) for floor in floors], columns)
+    source = settings.by or "consensus"
+    return Judged(quality, refused, failed, floors_told, columns, source)
+
+
+def fitted_quality(run: Run, settings: SelectConfig) -> tuple[Path, QualityModel] | None:
+    """The fitted quality that the settings ask for, and its folder; ``None``: another rule ranks.
+
+    ``auto`` takes RUN/quality if ``pickwell fit`` has put a learned one there; a fall-back, a
+    column named by ``--by`` and a consensus of named columns leave it aside.
+
+    Raises:
+        BadInputError: If there is no model in the folder named, it ranks nothing, or it was fitted
+            on numbers that mean something else than those of this run.
+    """
+    from scoring.quality.model import QualityModel
+
+    if settings.by is not None or settings.quality == "consensus":
+        return None
+    if settings.quality == "auto":
+        folder = run.folder / "quality"
+        if settings.consensus or not (folder / "quality.json").is_file():
+            return None
+    else:
+        folder = Path(settings.quality)
+    model = QualityModel.load(folder)
+    if settings.quality == "auto" and model.is_fallback:
+        return None
+    if model.kind == "mean":
+        raise BadInputError(
+            f"{folder} predicts the same for every row: it ranks nothing.",
+            "Use --quality consensus.",
+        )
+    _same_numbers(run, model, folder)
+    return folder, model
+
+
+def judged_by(fitted: tuple[Path, QualityModel], readable: dict[str, np.ndarray]) -> Judged:
+    """Quality of all readable rows by a fitted model; nothing is refused yet."""
+    import numpy as np
+
+    folder, model = fitted
+    quality = model.predict(readable)
+    if np.isnan(quality).all():
+        raise BadInputError(
+            f"{folder} gives no row a quality: all lack most of {', '.join(model.columns)}.",
+            "Score with the metrics that it was fitted on, or use --quality consensus.",
+        )
+    said = model.outside_message(readable)
+    return Judged(
+        quality,
+        np.full(len(quality), None, dtype=object),
+        np.zeros(len(quality), dtype=bool),
+        [],
+        list(model.columns),
+        source=f"{model.kind} ({folder})",
+        setting=str(folder),
+        notes=[said] if said is not None else [],
+    )
+
+
+def _same_numbers(run: Run, model: QualityModel, folder: Path) -> None:
+    """A metric whose models or options changed writes other numbers under the same name."""
+    here = column_keys(run, list(model.columns))
+    for column, key in dict(model.fitted_on.get("metrics", {})).items():
+        if column in here and here[column] != key:
+            raise BadInputError(
+                f"{folder} was fitted on another {column!r} than that of {run.folder} (other "
+                "models, options, version or axes of the metric).",
+                "Fit again with `pickwell fit`, score new data with --like, or use "
+                "--quality consensus.",
+            )
+
+
+def column_keys(run: Run, columns: list[str]) -> dict[str, str]:
+    """What the numbers of each column depend on: the key of its metric, and fitted axes.
+
+    Imported columns have no key.
+    """
+    import hashlib
+
+    from scoring.metric import registry
+
+    keys: dict[str, str] = {}
+    known = registry()
+    for name, key in run.manifest["metrics"].items():
+        for column in known[name].spec.columns if name in known else ():  # type: ignore[attr-defined]
+            if column.name in columns:
+                keys[column.name] = key
+    for column in keys:
+        kind, _, axis = column.partition("_pca_")
+        axes = run.artefact(f"{kind}_pca_components") if axis else None
+        if axes is not None:
+            keys[column] += "-" + hashlib.sha256(axes.tobytes()).hexdigest()[:16]
+    return keys
 
 
 def make_candidates(run: Run, judged: Judged) -> Candidates:

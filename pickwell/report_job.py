@@ -40,7 +40,16 @@ def select_command(run: Path, out: Path, settings: SelectConfig) -> str:
     """The command line that makes the selection again."""
     words = ["pickwell", "select", str(run), "--out", str(out), "--budget", str(settings.budget)]
     defaults = SelectConfig()
-    for name in ("add_to", "by", "method", "clusters", "clustering", "space", "near_duplicate", "seed"):
+    for name in (
+        "add_to",
+        "by",
+        "method",
+        "clusters",
+        "clustering",
+        "space",
+        "near_duplicate",
+        "seed",
+    ):
         value = getattr(settings, name)
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -31,10 +31,14 @@ def open_run(folder: str | Path) -> Run:
     """Open a finished run folder.
 
     Raises:
-        BadInputError: If there is none.
+        BadInputError: If there is none; says what is there instead.
     """
+    from pickwell.wrong_input import wrong_input
     from scoring.run import Run
 
+    problem = wrong_input(Path(folder), "run")
+    if problem is not None:
+        raise problem
     return Run.open(Path(folder))
 
 
@@ -65,6 +69,13 @@ def score(
         BadInputError: Where data or options cannot be used; the message names file and remedy.
     """
     settings = config or ScoreConfig()
+    given = settings.model_dump(exclude_unset=True) | options
+    if given.get("like") is not None:
+        from pickwell.like_job import score_like
+
+        return score_like(data, out, given, on_progress=on_progress, on_source=on_source)
+    if given.get("chosen") is not None:
+        raise BadInputError("--chosen means nothing without --like.", "Give --like RUN as well.")
     if options:
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
     from data_cards.images import ImageLimits

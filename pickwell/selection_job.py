@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data_cards.errors import BadInputError
 from pickwell.config import ScoreConfig, SelectConfig, checked
 from pickwell.judging import judge, make_candidates
+from pickwell.scoring_job import open_run
 
 if TYPE_CHECKING:
     from data_cards.source import Source
@@ -53,13 +54,20 @@ def select(
     from selector.pick import select as choose
 
     settings = config or SelectConfig()
+    given = settings.model_dump(exclude_unset=True) | options
+    if given.get("add_to") is not None:
+        from pickwell.extend_job import extend_selection
+
+        return extend_selection(run, out, given, on_progress=on_progress)
     if options:
         settings = checked(SelectConfig, {**settings.model_dump(), **options}, "options of select")
-    opened = run if isinstance(run, Run) else Run.open(Path(run))
+    opened = run if isinstance(run, Run) else open_run(run)
     folder = Path(out)
     _refuse_foreign_folder(folder)
     source = _source_of(opened)
     judged = judge(opened, settings)
+    # what "auto" stood for: a later fit must not change what this selection means
+    settings = settings.model_copy(update={"quality": judged.setting})
     candidates = make_candidates(opened, judged)
     on_progress("choose", 0, None)
     chosen = choose(
@@ -70,7 +78,8 @@ def select(
         chosen,
         parameters={
             **chosen.parameters,
-            "quality": settings.by or "consensus",
+            "quality": judged.source,
+            "quality_notes": judged.notes,
             "quality_columns": judged.columns,
             "floors": judged.floors,
             "verdict": verdict(opened, comparison),
@@ -89,19 +98,25 @@ def compare(run: Run, selection: Selection, settings: SelectConfig) -> list[Besi
     from selector.baseline import beside_random, random_draws
 
     numbers = run.numeric()
-    measures = {name: numbers[name] for name in run.columns() if name in numbers}
+    bad = np.asarray(run.scores["status"].to_pylist(), object) != "ok"
+    measures = {
+        name: np.where(bad, np.nan, numbers[name]) for name in run.columns() if name in numbers
+    }
     ids = run.scores["id"].to_pylist()
     place = {id_: row for row, id_ in enumerate(ids)}
     rows = np.array([place[id_] for id_ in selection.ids], np.int64)
-    readable = [i for i, s in enumerate(run.scores["status"].to_pylist()) if s == "ok"]
+    readable = np.flatnonzero(~bad)
     draws = random_draws([ids[i] for i in readable], len(rows), range(settings.random_seeds))
-    return beside_random(measures, rows, np.asarray(readable, np.int64)[draws])
+    return beside_random(measures, rows, readable[draws])
 
 
 def verdict(run: Run, comparison: Sequence[BesideRandom]) -> list[str]:
-    """In words: on which measures the chosen are better than random, and on which they are not."""
+    """In words: on which measures the chosen are better than random, and on which they are not.
+
+    A measure that is the same in every row is said to be so: no choice could change it.
+    """
     declared = run.columns()
-    groups: dict[str, list[str]] = {"better": [], "no different": [], "worse": []}
+    groups: dict[str, list[str]] = {"better": [], "no different": [], "worse": [], "constant": []}
     for row in comparison:
         direction = declared[row.name].direction
         if direction == "none":
@@ -110,11 +125,12 @@ def verdict(run: Run, comparison: Sequence[BesideRandom]) -> list[str]:
         high, low = sorted((sign * row.random_low, sign * row.random_high), reverse=True)
         value = sign * row.chosen
         outcome = "better" if value > high else "worse" if value < low else "no different"
-        groups[outcome].append(row.name)
+        groups["constant" if row.constant else outcome].append(row.name)
     words = {
         "better": "Better than random picks (outside their 95 % interval)",
         "no different": "No better than random",
         "worse": "Worse than random",
+        "constant": "The same in every row, so that it says nothing",
     }
     return [f"{words[key]}: {', '.join(names)}." for key, names in groups.items() if names]
 

@@ -31,6 +31,7 @@ from scoring.shards import prepared_shards
 from scoring.store import atomic_path
 
 Progress = Callable[[str, int, int | None], None]
+PoolPass = Callable[[Path, Sequence[Metric], Path, int, Progress], dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def score(
     manifest: dict[str, Any] | None = None,
     total: int | None = None,
     on_progress: Progress = lambda stage, done, total: None,
+    pool_pass: PoolPass = score_pool,
 ) -> Run:
     """Score ``samples`` with ``metrics`` into the run folder ``folder``.
 
@@ -76,6 +78,8 @@ def score(
         manifest: What else ``run.json`` should say (input, command).
         total: Rows to expect, for the progress display.
         on_progress: Called with stage name, done and expected count.
+        pool_pass: Scores the pool metrics once all rows are written; a later batch is held
+            against its reference there.
 
     Returns:
         The finished run, opened.
@@ -122,7 +126,7 @@ def score(
     finally:
         images.close()
     with mapper.clock("pool metrics"):
-        pool_rows = score_pool(folder, kinds["pool"], options.cache, options.seed, on_progress)
+        pool_rows = pool_pass(folder, kinds["pool"], options.cache, options.seed, on_progress)
     summary = {
         "format_version": FORMAT_VERSION,
         **(manifest or {}),

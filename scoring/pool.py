@@ -31,7 +31,7 @@ def score_pool(
     """
     if not metrics:
         return {}
-    pool = _open_pool(folder, seed)
+    pool = open_pool(folder, seed)
     digest = _digest(folder, seed)
     computed: dict[str, int] = {}
     columns: dict[str, pa.Array] = {}
@@ -97,7 +97,8 @@ def _join_notes(
     return pa.array(joined, pa.string())
 
 
-def _open_pool(folder: Path, seed: int) -> Pool:
+def open_pool(folder: Path, seed: int) -> Pool:
+    """What pool metrics see of a run folder whose samples are written."""
     table = pq.read_table(folder / "samples.parquet", columns=["id", "status"])
 
     def texts() -> Iterator[tuple[str, str]]:

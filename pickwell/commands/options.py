@@ -27,14 +27,11 @@ def parse_columns(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     from data_cards.errors import BadInputError
+    from pickwell.config import columns_as_typed
 
-    mapping = {}
-    for part in text.split(","):
-        name, sign, column = part.partition("=")
-        if not sign or not name.strip() or not column.strip():
-            raise BadInputError(
-                f"--columns: {part!r} is not FIELD=COLUMN.",
-                "For example --columns image=file_name,response=caption.",
-            )
-        mapping[name.strip()] = column.strip()
-    return mapping
+    try:
+        return columns_as_typed(text)
+    except ValueError as error:
+        raise BadInputError(
+            f"--columns: {error}.", "For example --columns image=file_name,response=caption."
+        ) from error

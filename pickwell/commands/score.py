@@ -25,6 +25,12 @@ def score(
     imports: list[Path] = typer.Option(
         None, "--import", help="Parquet or CSV with a column id: join its numbers."
     ),
+    like: Path = typer.Option(
+        None, help="Run or selection: score as that run was scored, row by row, and tell the drift."
+    ),
+    chosen: Path = typer.Option(
+        None, help="With --like RUN: name the near-duplicates of this selection's picks."
+    ),
     limit: int = typer.Option(None, min=1, help="Score only the first rows."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, help="Decoding threads; 0: one per core."),
@@ -48,6 +54,8 @@ def score(
         split=split,
         instruction=instruction,
         imports=imports or None,
+        like=like,
+        chosen=chosen,
         limit=limit,
         cache=cache,
         workers=workers,
@@ -59,5 +67,9 @@ def score(
             data, out, config=settings, on_progress=update, on_source=print_source, **given
         )
     print_run(run)
+    if run.manifest.get("like"):
+        from pickwell.like_summary import print_like
+
+        print_like(run)
     if strict and run.manifest["status"].get("bad", 0):
         raise typer.Exit(1)

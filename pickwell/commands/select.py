@@ -14,6 +14,9 @@ def select(
     out: Path = typer.Option(..., "--out", "-o", help="Selection folder to write."),
     budget: int = typer.Option(None, "--budget", "-b", min=1, help="How many (default 200)."),
     by: str = typer.Option(None, help="Rank by this column instead of the consensus."),
+    quality: str = typer.Option(
+        None, help="auto (default: RUN/quality if `fit` found one), consensus, or its folder."
+    ),
     method: str = typer.Option(None, help="clusters (default), top, random or release."),
     clusters: int = typer.Option(None, min=1, help="Number of clusters; default by budget."),
     clustering: str = typer.Option(None, help="kmeans (default) or spectral."),
@@ -23,19 +26,23 @@ def select(
     ),
     default_floors: bool = typer.Option(None, help="The built-in floors (on)."),
     near_duplicate: float = typer.Option(None, help="Cosine from which two are duplicates."),
+    add_to: Path = typer.Option(
+        None, "--add-to", help="Add to this selection: its picks stay, --budget is for new ones."
+    ),
     copy_images: bool = typer.Option(None, "--copy-images", help="Copy the chosen images too."),
     seed: int = typer.Option(None, help="Seed of clusters and ties."),
     config: ConfigFile = None,
 ) -> None:
     """Choose from a scored RUN; runs no model, so try budgets as often as you like."""
     from pickwell.config import load_config
-    from pickwell.console import progress
+    from pickwell.console import err, progress
     from pickwell.selection_job import select as run_select
     from pickwell.summary import print_selection
 
     given = overrides(
         budget=budget,
         by=by,
+        quality=quality,
         method=method,
         clusters=clusters,
         clustering=clustering,
@@ -43,6 +50,7 @@ def select(
         floors=floor or None,
         default_floors=default_floors,
         near_duplicate=near_duplicate,
+        add_to=add_to,
         copy_images=copy_images,
         seed=seed,
     )
@@ -50,3 +58,5 @@ def select(
     with progress() as update:
         selection = run_select(run, out, config=settings, on_progress=update, **given)
     print_selection(selection, out)
+    for line in selection.parameters.get("quality_notes", []):
+        err.print(line, markup=False, soft_wrap=True)

@@ -21,6 +21,19 @@ def normalise(response: str) -> str:
     return text.strip(_EDGES) or text
 
 
+def response_hashes(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the normalised responses, (N,) ``uint64``, and (N,) which rows have one."""
+    hashes = np.zeros(len(pool.ids), dtype=np.uint64)
+    known = np.zeros(len(pool.ids), dtype=bool)
+    for row, (_, response) in enumerate(pool.texts()):
+        if pool.status[row] == "ok" and response.strip():
+            folded = normalise(response).encode("utf-8", "replace")
+            digest = hashlib.blake2b(folded, digest_size=8).digest()
+            hashes[row] = int.from_bytes(digest, "little")
+            known[row] = True
+    return hashes, known
+
+
 @register
 class Boilerplate:
     """Counts equal normalised responses by a hash of 8 bytes a row."""
@@ -54,14 +67,7 @@ class Boilerplate:
     def score(self, pool: Pool) -> Scores:
         """Count over the good rows of the pool; bad and empty ones are null."""
         n = len(pool.ids)
-        hashes = np.zeros(n, dtype=np.uint64)
-        known = np.zeros(n, dtype=bool)
-        for row, (_, response) in enumerate(pool.texts()):
-            if pool.status[row] == "ok" and response.strip():
-                folded = normalise(response).encode("utf-8", "replace")
-                digest = hashlib.blake2b(folded, digest_size=8).digest()
-                hashes[row] = int.from_bytes(digest, "little")
-                known[row] = True
+        hashes, known = response_hashes(pool)
         _, inverse, counts = np.unique(hashes[known], return_inverse=True, return_counts=True)
         others = np.full(n, np.nan)
         others[known] = counts[inverse] - 1

@@ -66,7 +66,7 @@ class Diversity:
     def score(self, pool: Pool) -> Scores:
         """Score the pool; rows without any vector are null, as is a row that stands alone."""
         n = len(pool.ids)
-        space = _JointSpace.of(pool)
+        space = JointSpace.of(pool)
         nearest, density = np.full(n, np.nan), np.full(n, np.nan)
         cluster: list[int | None] = [None] * n
         order = hash_order(pool.ids, np.flatnonzero(space.usable), pool.seed)
@@ -95,7 +95,7 @@ class Diversity:
 
 
 @dataclass(frozen=True, slots=True)
-class _JointSpace:
+class JointSpace:
     """Image and response vectors side by side, read by rows."""
 
     image: np.ndarray | None
@@ -104,7 +104,7 @@ class _JointSpace:
     has_text: np.ndarray
 
     @classmethod
-    def of(cls, pool: Pool) -> _JointSpace:
+    def of(cls, pool: Pool) -> JointSpace:
         """The pool's space."""
         has_image = usable_rows(pool.image_embedding, pool.status)
         has_text = usable_rows(pool.text_embedding, pool.status)
@@ -138,7 +138,7 @@ class _JointSpace:
 class _Ordered:
     """Rows of the joint space in a given order, made when they are asked for."""
 
-    def __init__(self, space: _JointSpace, order: np.ndarray) -> None:
+    def __init__(self, space: JointSpace, order: np.ndarray) -> None:
         self._space, self._order = space, order
 
     def __len__(self) -> int:
@@ -185,7 +185,7 @@ def _nearest(queries: np.ndarray, among: np.ndarray, own: np.ndarray, k: int) ->
     return np.sort(top, axis=1)[:, ::-1]
 
 
-def cell_neighbours(space: _JointSpace, order: np.ndarray, seed: int) -> np.ndarray:
+def cell_neighbours(space: JointSpace, order: np.ndarray, seed: int) -> np.ndarray:
     """As :func:`exact_neighbours`, but sought only in the nearest k-means cells.
 
     Memory is bounded by the rows of a few cells. A true neighbour in a farther cell is missed,
@@ -237,7 +237,7 @@ def _centroids(vectors: np.ndarray, k: int, seed: int, quick: bool = False) -> n
     return np.divide(centroids, norm, out=np.zeros_like(centroids), where=norm > 0)
 
 
-def _assign(space: _JointSpace, order: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def _assign(space: JointSpace, order: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """Number of the nearest centroid for each row of ``order``; the first of equal ones."""
     member = np.empty(len(order), dtype=np.int64)
     for start in range(0, len(order), 16 * _BLOCK):

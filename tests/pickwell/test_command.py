@@ -70,6 +70,43 @@ def test_another_budget_runs_no_model_and_the_same_command_gives_the_same(
     assert open_selection(tmp_path / "c").ids == open_selection(tmp_path / "a").ids
 
 
+def test_a_constant_column_is_said_to_say_nothing(llava, pickwell_here, tmp_path):
+    rows = [f"p{n},{n},{7 if n == 3 else 1},{n % 2}" for n in range(60)]
+    (tmp_path / "mine.csv").write_text("id,mine,flat,coin\n" + "\n".join(rows) + "\n")
+    (llava.parent / "images" / "3.png").write_bytes(b"")  # the only row that is not as the others
+    words = ("--models", "none", "--metrics", "length,repetition", "--import", "mine.csv")
+    pickwell_here("score", llava, "--out", "run", *words)
+    chosen = pickwell_here("select", "run", "-o", "picked", "-b", 5, "--by", "mine")
+    (line,) = [line for line in chosen.stdout.splitlines() if line.startswith("The same in every")]
+    assert "repetition" in line and "language" not in line
+    assert "repetition" not in chosen.stdout.replace(line, "")
+    page = (tmp_path / "picked" / "report.html").read_text()
+    table = page[page.index("Chosen beside random") : page.index('<section id="scores"')]
+    assert "The same in every row: says nothing" in table[table.index(">flat ") :]
+    assert "says nothing" not in table[table.index(">coin ") :].split("</tr>")[0]
+
+
+def test_copied_images_are_read_back_without_a_word(llava, pickwell_here, tmp_path):
+    pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
+    chosen = pickwell_here("select", "run", "--out", "picked", "-b", 7, "--copy-images")
+    assert chosen.returncode == 0, chosen.stderr
+    data = tmp_path / "picked" / "data"
+    names = {json.loads(line)["image"] for line in lines_of(data / "pairs.jsonl")}
+    assert {str(path.relative_to(data)) for path in data.rglob("*.png")} == names
+    again = pickwell_here("score", data / "pairs.jsonl", "-o", "again", "--metrics", METRICS)
+    assert (
+        again.returncode == 0
+        and "7 rows scored" in again.stdout
+        and "0 of them bad" in (again.stdout)
+    )
+    first, second = (
+        {row["id"]: row for row in pq.read_table(tmp_path / name / "scores.parquet").to_pylist()}
+        for name in ("run", "again")
+    )
+    for id_, row in second.items():
+        assert row["image_entropy"] == first[id_]["image_entropy"]
+
+
 def spoil(llava: Path) -> dict[str, str]:
     """Put one of each kind of trouble into the data; id of the bad row to a word of its reason."""
     folder = llava.parent / "images"

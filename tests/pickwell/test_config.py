@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from data_cards import BadInputError
+from pickwell.commands.options import parse_columns
 from pickwell.config import Config, load_config
 
 
@@ -31,18 +32,41 @@ def test_defaults_and_a_whole_file(tmp_path):
         ("select: {budget: 0}", "select.budget"),
         ("select: {space: audio}", "select.space"),
         ("select: [1]", "select"),
-        ("{", "not valid YAML"),
+        ("{", "pickwell.yaml, line 1: not valid YAML: while parsing a flow node"),
+        ("score:\n  models: none\n bad: [", "pickwell.yaml, line 3: not valid YAML"),
+        ("score:\n  models: 'none\n", "while scanning a quoted scalar"),
+        ("score:\n  models: a\0b\n", "line 2: not valid YAML: the character '\\x00'"),
+        ("score: {columns: 'image=file,caption'}", "score.columns: 'caption' is not FIELD=COLUMN"),
+        ("score: {columns: 7}", "score.columns"),
     ],
 )
 def test_a_wrong_file_is_said_plainly(text, message, tmp_path):
     with pytest.raises(BadInputError) as caught:
         load_config(write(tmp_path, text))
     assert message in str(caught.value) and "pickwell.yaml" in str(caught.value)
+    assert "<unicode string>" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8(tmp_path):
+    (tmp_path / "pickwell.yaml").write_bytes("score:\n  card: Bär".encode("latin-1"))
+    with pytest.raises(BadInputError, match=r"pickwell\.yaml, line 2: .* not UTF-8"):
+        load_config(tmp_path / "pickwell.yaml")
+    (tmp_path / "pickwell.yaml").write_bytes("\ufeffscore:\n  card: Bär".encode())
+    assert load_config(tmp_path / "pickwell.yaml").score.card == "Bär"
 
 
 def test_metrics_as_on_the_command_line(tmp_path):
     config = load_config(write(tmp_path, "score: {metrics: 'alignment, length'}"))
     assert config.score.metrics == ["alignment", "length"]
+
+
+def test_columns_as_on_the_command_line(tmp_path):
+    mapping = {"image": "file", "response": "caption|text"}
+    for text in ("'image=file, response = caption|text'", "{image: file, response: caption|text}"):
+        assert load_config(write(tmp_path, f"score: {{columns: {text}}}")).score.columns == mapping
+    assert parse_columns("image=file,response=caption|text") == mapping
+    with pytest.raises(BadInputError, match="--columns: 'image' is not FIELD=COLUMN"):
+        parse_columns("image")
 
 
 def test_an_absent_file(tmp_path):

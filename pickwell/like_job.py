@@ -1,0 +1,199 @@
+"""``score --like``: new pairs with the models, metrics and fitted parts of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from pickwell.config import ScoreConfig, checked
+
+if TYPE_CHECKING:
+    from data_cards.source import Source
+    from pickwell.chosen import Chosen
+    from scoring.reference import Reference
+    from scoring.run import Run
+
+Progress = Callable[[str, int, int | None], None]
+READING = ("card", "columns", "instruction", "format")
+"""How data is read: taken over from the reference unless one of them is given."""
+
+
+def score_like(
+    data: str | Path,
+    out: str | Path,
+    given: Mapping[str, Any],
+    *,
+    on_progress: Progress = lambda stage, done, total: None,
+    on_source: Callable[[Source], None] = lambda source: None,
+) -> Run:
+    """Score ``data`` as an earlier run was scored, each row for itself.
+
+    Args:
+        data: As for :func:`pickwell.score`.
+        out: The run folder of the new rows.
+        given: The options that were really given, ``like`` among them: a run, or a selection,
+            which leads to its run.
+        on_progress: Called with stage, done and expected rows.
+        on_source: Called when the format is recognised.
+
+    Returns:
+        An ordinary run, whose ``run.json`` names the reference as ``like``, with the further
+        columns ``quality``, ``near_duplicate_of`` and ``out_of_range``, and ``drift.json``.
+
+    Raises:
+        BadInputError: Where data, options, reference or installed models cannot be used.
+    """
+    from data_cards.images import ImageLimits
+    from data_cards.source import open_source
+    from pickwell.batch_drift import write_drift
+    from pickwell.chosen import is_selection, open_chosen
+    from pickwell.like_columns import add_judged_columns
+    from pickwell.scoring_job import _describe, _refuse_foreign_folder, default_cache
+    from scoring.engine import EngineOptions
+    from scoring.engine import score as run_engine
+    from scoring.reference import Reference
+    from scoring.reference.base import run_digest
+
+    like, folder = Path(given["like"]), Path(out)
+    picked = open_chosen(like) if is_selection(like) else None
+    reference = Reference.open(picked.runs[0].folder if picked is not None else like)
+    if given.get("chosen") is not None:
+        picked = open_chosen(Path(given["chosen"]))
+    _refuse_foreign_folder(folder)
+    _refuse_overwriting(folder, reference, picked)
+    _same_encoder(reference, picked)
+    settings = _settings(reference, given)
+    models, metrics = reference.models_and_metrics()
+    source = open_source(
+        data,
+        format=settings.format,
+        images=settings.images,
+        card=settings.card,
+        columns=settings.columns or None,
+        split=settings.split,
+        default_instruction=settings.instruction,
+    )
+    on_source(source)
+    total, samples = source.count_hint(), source.samples()
+    if settings.limit is not None:
+        samples = islice(samples, settings.limit)
+        total = min(total, settings.limit) if total is not None else None
+    manifest: dict[str, Any] = {
+        "input": _describe(source),
+        "options": settings.model_dump(mode="json"),
+        "like": str(reference.run.folder),
+        "reference": {
+            "run_sha256": run_digest(reference.run.folder),
+            "rows": reference.run.manifest["rows"],
+            "chosen": str(picked.folder) if picked is not None else None,
+        },
+    }
+
+    def pool_pass(
+        folder: Path, pool: Sequence[Any], cache: Path, seed: int, on_progress: Progress
+    ) -> dict[str, int]:
+        from scoring.reference import score_against
+
+        del cache, seed
+        computed = score_against(folder, pool, reference, on_progress)
+        _join_imports(folder, settings, manifest)
+        told = add_judged_columns(folder, manifest, reference, picked)
+        drifted = write_drift(folder, manifest, reference)
+        manifest["reference"] |= told | {"drifted": drifted}
+        return computed
+
+    run = run_engine(
+        samples,
+        folder,
+        metrics,
+        models,
+        EngineOptions(
+            cache=settings.cache or default_cache(),
+            shard_rows=settings.shard_rows,
+            workers=settings.workers,
+            limits=ImageLimits(max_pixels=settings.max_pixels),
+            thumbnail=settings.thumbnail,
+            seed=reference.seed,
+        ),
+        manifest=manifest,
+        total=total,
+        on_progress=on_progress,
+        pool_pass=pool_pass,
+    )
+    if not run.manifest["rows"]:
+        (folder / "run.json").unlink()
+        raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
+    return run
+
+
+def _settings(reference: Reference, given: Mapping[str, Any]) -> ScoreConfig:
+    """The options of the new run: what must be the reference's, what may be given."""
+    stored = checked(
+        ScoreConfig, reference.run.manifest["options"], str(reference.run.folder / "run.json")
+    )
+    wanted = checked(ScoreConfig, dict(given), "options of score")
+    for name in ("models", "metrics", "max_pixels", "seed"):
+        if name in given and not _same(name, getattr(wanted, name), stored, reference):
+            raise BadInputError(
+                f"--{name.replace('_', '-')} differs from that of {reference.run.folder}, which "
+                "the new data shall be scored like.",
+                f"Leave it out; there it is {getattr(stored, name)!r}.",
+            )
+    taken = {"models": stored.models, "max_pixels": stored.max_pixels, "seed": reference.seed}
+    taken["metrics"] = list(reference.run.manifest["metrics"])
+    if not any(given.get(name) for name in READING):
+        taken |= {name: getattr(stored, name) for name in ("card", "columns", "instruction")}
+    return wanted.model_copy(update=taken)
+
+
+def _same(name: str, value: Any, stored: ScoreConfig, reference: Reference) -> bool:
+    if name == "metrics":
+        from pickwell.scoring_job import metric_names
+
+        names = metric_names(value)
+        return names is None or set(names) == set(reference.run.manifest["metrics"])
+    return bool(value == (reference.seed if name == "seed" else getattr(stored, name)))
+
+
+def _refuse_overwriting(folder: Path, reference: Reference, picked: Chosen | None) -> None:
+    """The new run never takes the place of what it is compared with."""
+    used = [reference.run, *(picked.runs if picked is not None else ())]
+    if folder.resolve() in {run.folder.resolve() for run in used}:
+        raise BadInputError(
+            f"{folder} is the run that the new data is held against.", "Name another --out."
+        )
+
+
+def _same_encoder(reference: Reference, picked: Chosen | None) -> None:
+    """Vectors can only be compared where one encoder made them."""
+    wanted = reference.run.manifest["models"].get("encoder")
+    for run in picked.runs if picked is not None else ():
+        if run.manifest["models"].get("encoder") != wanted:
+            raise BadInputError(
+                f"{run.folder}, from which {picked and picked.folder} was chosen, was scored with "
+                f"another encoder than {reference.run.folder}.",
+                "Name a selection from a run of the same models.",
+            )
+
+
+def _join_imports(folder: Path, settings: ScoreConfig, manifest: dict[str, Any]) -> None:
+    """Join imported columns while the run is still being made."""
+    from scoring.imported import read_imported
+    from scoring.pool import add_columns
+    from scoring.run import Run
+
+    for path in settings.imports:
+        run = Run(folder, {})
+        ids = run.scores["id"].to_pylist()
+        imported = read_imported(path, ids, set(run.scores.column_names))
+        add_columns(folder, imported.columns, [(path.name, imported.notes)])
+        before = manifest.get("imported", {})
+        manifest["imported"] = {
+            "files": [*before.get("files", []), str(path)],
+            "columns": [*before.get("columns", []), *imported.columns],
+            "matched": imported.matched,
+            "unknown_ids": imported.unknown,
+        }
