@@ -15,7 +15,18 @@ import typer
 from data_cards.errors import BadInputError
 
 INTERRUPTED = 130
-VERBS = ("demo", "score", "select", "explain", "report", "metrics", "formats")
+VERBS = (
+    "demo",
+    "score",
+    "fit",
+    "select",
+    "finetune",
+    "evaluate",
+    "explain",
+    "report",
+    "metrics",
+    "formats",
+)
 
 app = typer.Typer(
     name="pickwell",

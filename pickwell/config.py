@@ -124,6 +124,41 @@ class EvaluateConfig(_Strict):
     seed: int = 0
 
 
+class FinetuneConfig(_Strict):
+    """What ``pickwell finetune`` needs beside data and output folder."""
+
+    model: str = "embedded"
+    train: Literal["projector", "lora", "all"] = "projector"
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_length: int | None = Field(default=None, ge=1)
+    bf16: bool | None = None
+    lora_rank: int = Field(default=16, ge=1)
+    lora_alpha: int | None = Field(default=None, ge=1)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    gradient_checkpointing: bool = False
+    text_only: bool = False
+    cache_features: bool = False
+    cache: Path | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    save_every: int | None = Field(default=None, ge=1)
+    resume: bool = True
+    workers: int = Field(default=0, ge=0, le=256)
+    trust_remote_code: bool = False
+    limit: int | None = Field(default=None, ge=1)
+    images: Path | None = None
+    format: str | None = None
+    card: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    split: str | None = None
+    instruction: str | None = None
+
+
 class Config(_Strict):
     """A whole configuration file."""
 
@@ -131,6 +166,7 @@ class Config(_Strict):
     select: SelectConfig = SelectConfig()
     fit: FitConfig = FitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
 
 
 def load_config(path: Path | None) -> Config:

@@ -1,19 +1,27 @@
-"""The demo: real pairs with known defects, scored, chosen, and held against the truth."""
+"""The demo: the whole loop on real pairs with known defects, held against the truth."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from data_cards.demo.parts import Parts
+    from finetune.evaluate.result import Evaluation
     from pickwell.report.data import Comparison
+    from scoring.quality.fit import FitResult
     from scoring.run import Run
     from selector.selection import Selection
 
+Progress = Callable[[str, int, int | None], None]
 DRAWS = 1000
+EPOCHS = 2
+GENERATIONS = 12
 
 
 def build(
@@ -42,41 +50,138 @@ def _unpacked_by_hand(root: Path) -> bool:
     return root.is_symlink() and (root / "usr" / "share").is_dir()
 
 
-def choose(folder: Path, pool: Path, budget: int, seed: int) -> tuple[Run, Selection, list[str]]:
-    """Score, select, and count the known defects among random and chosen.
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo made.
 
-    Returns:
-        Run, selection and the lines that tell the outcome.
+    Attributes:
+        run: The scored part that is chosen from.
+        fitted: What the marks taught.
+        selection: The chosen.
+        evaluation: The fine-tuned model beside the model before; ``None`` without training.
+        batch: The later batch, scored against the run.
+        lines: The known defects among the picks, as text.
     """
+
+    run: Run
+    fitted: FitResult
+    selection: Selection
+    evaluation: Evaluation | None
+    batch: Run
+    lines: list[str]
+
+
+def go_all_the_way(
+    folder: Path, pool: Path, budget: int, seed: int, *, train: bool = False
+) -> Outcome:
+    """Score, fit, select, fine-tune, evaluate, score the next batch; finished steps are not redone.
+
+    The pool is divided by picture: what is evaluated on is seen by no selector and no training,
+    and the batch is new to everything.
+
+    Args:
+        folder: Where everything goes.
+        pool: The built pool.
+        budget: How many to choose.
+        seed: Of every step.
+        train: Whether to fine-tune and evaluate, which takes most of the time after scoring.
+    """
+    from data_cards.demo.parts import divide
     from data_cards.demo.records import read_truth
     from pickwell.console import progress
+    from pickwell.fit_job import fit
+    from pickwell.report_job import report_again
     from pickwell.scoring_job import score
     from pickwell.selection_job import select
     from pickwell.summary import print_source
 
+    parts = divide(pool, seed)
     truth = read_truth(pool)
+    marked = frozenset(read_marks(parts.marks))
+    chosen_in = folder / "selection"
     with progress() as update:
-        run = score(pool, folder / "run", seed=seed, on_progress=update, on_source=print_source)
+        run = score(
+            parts.pool, folder / "run", seed=seed, on_progress=update, on_source=print_source
+        )
+        fitted = fit(run, parts.marks, seed=seed, on_progress=update)
         ids = run.scores["id"].to_pylist()
         selection = select(
             run,
-            folder / "selection",
+            chosen_in,
             budget=budget,
             seed=seed,
             on_progress=update,
-            truth=lambda chosen: compare_defects(ids, truth, chosen),
+            truth=lambda chosen: compare_defects(ids, truth, chosen, marked),
         )
-    return run, selection, tell(compare_defects(ids, truth, selection))
+        evaluation = _tune(folder, parts, seed, update) if train else None
+        batch = score(
+            parts.batch,
+            folder / "batch",
+            like=chosen_in,
+            on_progress=update,
+            on_source=print_source,
+        )
+        report_again(
+            chosen_in,
+            evaluation=folder / "evaluation" if evaluation is not None else None,
+            batch=batch.folder,
+        )
+    lines = tell(compare_defects(ids, truth, selection, marked))
+    return Outcome(run, fitted, selection, evaluation, batch, lines)
+
+
+def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation:
+    """Fine-tune the embedded model on the chosen, and hold it beside the model before."""
+    from pickwell.evaluate_job import evaluate
+    from pickwell.finetune_job import finetune
+
+    tuned = folder / "tuned"
+    finetune(
+        folder / "selection",
+        tuned,
+        model="embedded",
+        train="projector",
+        epochs=EPOCHS,
+        cache_features=True,
+        seed=seed,
+        on_progress=update,
+    )
+    return evaluate(
+        tuned,
+        parts.held_out,
+        folder / "evaluation",
+        baseline="embedded",
+        generations=GENERATIONS,
+        seed=seed,
+        on_progress=update,
+    )
+
+
+def read_marks(path: Path) -> dict[str, int]:
+    """Id to label of the samples that count as looked at."""
+    with path.open(newline="", encoding="utf-8") as handle:
+        return {row["id"]: int(row["label"]) for row in csv.DictReader(handle)}
 
 
 def compare_defects(
-    ids: Sequence[str], truth: Mapping[str, Any], selection: Selection
+    ids: Sequence[str],
+    truth: Mapping[str, Any],
+    selection: Selection,
+    marked: frozenset[str] = frozenset(),
 ) -> list[Comparison]:
-    """How many known defects the chosen hold, and how many random picks of the same size do."""
+    """How many known defects the chosen hold, and how many random picks of the same size do.
+
+    Args:
+        ids: The pool.
+        truth: By id.
+        selection: The chosen.
+        marked: Ids whose truth was given away to the quality; they count on neither side.
+    """
     import numpy as np
 
     from selector.baseline import beside_random, random_draws
 
+    ids = [id_ for id_ in ids if id_ not in marked]
     rows = [truth[id_] for id_ in ids]
     bad = np.array([row.quality != "good" for row in rows])
     measures: dict[str, np.ndarray] = {
@@ -89,7 +194,7 @@ def compare_defects(
             [row.defect == kind for row in rows], float
         )
     place = {id_: row for row, id_ in enumerate(ids)}
-    chosen = np.array([place[id_] for id_ in selection.ids], np.int64)
+    chosen = np.array([place[id_] for id_ in selection.ids if id_ not in marked], np.int64)
     draws = random_draws(ids, len(chosen), range(DRAWS))
     return [
         {

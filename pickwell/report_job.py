@@ -12,7 +12,8 @@ from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from pickwell.config import SelectConfig, checked
 from pickwell.report.build import write_report
-from pickwell.report.data import Comparison, MetricNote, Quota, ReportData, ReportRows
+from pickwell.report.data import Chapter, Comparison, MetricNote, Quota, ReportData, ReportRows
+from pickwell.report_chapters import chapters_of
 from pickwell.selection_files import sha256, versions
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def make_report(
     settings: SelectConfig,
     folder: Path,
     truth: Sequence[Comparison] | None = None,
+    chapters: Sequence[Chapter] = (),
 ) -> Path:
     """Write the report of a selection to ``path``.
 
@@ -81,6 +83,7 @@ def make_report(
         settings: How it was chosen.
         folder: The selection folder, for the command line that the page shows.
         truth: Known defects among chosen and random picks, where the truth is known.
+        chapters: What was learned before, and what came of the choice.
 
     Returns:
         ``path``.
@@ -119,12 +122,25 @@ def make_report(
         floors=parameters["floors"],
         quotas=_quotas(selection),
         limits=LIMITS,
+        chapters=chapters,
     )
     return write_report(data, path)
 
 
-def report_again(folder: Path, path: Path | None = None) -> Path:
+def report_again(
+    folder: Path,
+    path: Path | None = None,
+    *,
+    evaluation: Path | None = None,
+    batch: Path | None = None,
+) -> Path:
     """Write the report of an existing selection folder anew.
+
+    Args:
+        folder: The selection folder.
+        path: The HTML file; ``report.html`` in the folder if not given.
+        evaluation: A folder that `pickwell evaluate` wrote, to be told on the page.
+        batch: A run that `pickwell score --like` wrote, to be told on the page.
 
     Raises:
         BadInputError: If the folder or its run is not there any more, or the run has changed.
@@ -150,7 +166,9 @@ def report_again(folder: Path, path: Path | None = None) -> Path:
     settings = checked(SelectConfig, manifest["options"], str(folder / "manifest.json"))
     comparison = compare(run, selection, settings)
     target = path or folder / "report.html"
-    return make_report(target, run, selection, comparison, settings, folder, manifest.get("truth"))
+    truth = manifest.get("truth")
+    chapters = chapters_of(run, evaluation, batch)
+    return make_report(target, run, selection, comparison, settings, folder, truth, chapters)
 
 
 def _rows(run: Run, selection: Selection) -> tuple[ReportRows, int]:

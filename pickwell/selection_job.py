@@ -199,6 +199,7 @@ def _write_folder(
     """Write everything beside the old folder, then swap: never half a selection."""
     import shutil
 
+    from pickwell.report_chapters import chapters_of
     from pickwell.report_job import make_report
     from pickwell.selection_card import write_card
     from pickwell.selection_files import sha256, write_manifest, write_table
@@ -218,7 +219,10 @@ def _write_folder(
         outputs += source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
         outputs.append(write_card(work, run, selection, settings, folder))
         page = work / "report.html"
-        outputs.append(make_report(page, run, selection, comparison, settings, folder, truth))
+        chapters = chapters_of(run)
+        outputs.append(
+            make_report(page, run, selection, comparison, settings, folder, truth, chapters)
+        )
         write_manifest(
             work,
             inputs=source.files(),

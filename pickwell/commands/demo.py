@@ -14,18 +14,20 @@ def demo(
     ),
     budget: int = typer.Option(200, "--budget", "-b", min=1, help="How many to choose."),
     seed: int = typer.Option(0, help="Seed of pool, clusters and ties."),
+    train: bool = typer.Option(False, help="Fine-tune and evaluate too (minutes more)."),
     data_only: bool = typer.Option(False, "--data-only", help="Stop when the pool is built."),
 ) -> None:
-    """Build a pool of real pairs (some of them broken), choose the best, and open the books."""
+    """Go the whole way on real pairs, some of them broken, and open the books."""
     from pickwell.console import err
-    from pickwell.demo_job import build, choose
-    from pickwell.summary import print_run, print_selection
+    from pickwell.demo_job import build, go_all_the_way
+    from pickwell.demo_summary import print_outcome
 
     pool = build(dir, packages, seed, say=lambda line: err.print(line, markup=False))
     if data_only:
+        from data_cards.demo.parts import divide
+
+        parts = divide(pool, seed)
+        for path in (parts.pool, parts.held_out, parts.batch, parts.marks):
+            err.print(str(path), markup=False)
         return
-    run, selection, lines = choose(dir, pool, budget, seed)
-    print_run(run)
-    print_selection(selection, dir / "selection")
-    for line in lines:
-        typer.echo(line)
+    print_outcome(go_all_the_way(dir, pool, budget, seed, train=train), dir)

@@ -1,0 +1,1 @@
+"""How well a vision-language model answers held-out questions, every figure with its interval."""

@@ -1,0 +1,335 @@
+"""Fine-tune a vision-language model on samples: one call, one folder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from data_cards.sample import Sample
+from finetune.checkpoint import WORK, begin, last_complete
+from finetune.collate import Collator, from_pixels
+from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
+from finetune.options import FinetuneOptions
+from finetune.order import EpochOrder
+from finetune.result import RECORD, FinetuneResult, open_result
+from finetune.saving import refuse_foreign, versions, write_model, write_record
+
+if TYPE_CHECKING:
+    from finetune.feature_cache import FeatureCache
+
+Progress = Callable[[str, int, int | None], None]
+_CHECKPOINTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the steps of a training hand on to each other."""
+
+    out: Path
+    options: FinetuneOptions
+    model: Any
+    processor: Any
+    rows: list[Prepared]
+    on_progress: Progress
+
+    @property
+    def work(self) -> Path:
+        return self.out / WORK
+
+
+def finetune(
+    samples: Iterable[Sample],
+    out: Path,
+    options: FinetuneOptions | None = None,
+    *,
+    on_progress: Progress = lambda stage, done, total: None,
+) -> FinetuneResult:
+    """Train a model on the responses of samples, and write it where ``from_pretrained`` opens it.
+
+    The loss counts the tokens of all assistant turns, their end included, and no others. Nothing
+    is cut to fit: a sample that is too long, has no image, or whose image is broken is left out
+    and named. The same call on the same machine gives the same weights; interrupted, it goes on
+    from its last checkpoint and gives them too. Global random states are left as they were.
+
+    Run by ``accelerate launch``, every process computes its part of each batch and the first
+    writes the folder.
+
+    Args:
+        samples: What to train on, in any order: the weights do not depend on it.
+        out: Output folder: new, or one of an interrupted or finished training.
+        options: How.
+        on_progress: Called with stage, done and expected.
+
+    Returns:
+        What was done; read from the folder where the same training is finished already.
+
+    Raises:
+        BadInputError: Folder, options, model or data cannot be used, or the loss diverged.
+    """
+    settings = (options or FinetuneOptions()).checked()
+    refuse_foreign(out)
+    from accelerate import PartialState
+
+    from finetune.models.load import load_vlm
+
+    state = PartialState()
+    loaded = load_vlm(
+        settings.model,
+        dtype="auto",
+        device="cpu",
+        trust_remote_code=settings.trust_remote_code,
+    )
+    rows, left_out = prepare(
+        samples,
+        loaded.processor,
+        max_length=settings.max_length or _longest(loaded.model),
+        text_only=settings.text_only,
+        on_progress=lambda done: on_progress("prepare", done, None),
+    )
+    plan = {
+        "options": settings.deciding(),
+        "data": data_hash(rows),
+        "model": loaded.key,
+        "processes": state.num_processes,
+    }
+    finished = _finished(out, plan, settings)
+    if finished is not None:
+        return finished
+    job = _Job(out, settings, loaded.model, loaded.processor, rows, on_progress)
+    with _same_random_states(), warnings.catch_warnings():
+        # What TRL and the trainer say to each other about names that will change.
+        warnings.simplefilter("ignore", FutureWarning)
+        if state.is_main_process:
+            _make_room(out, settings)
+            begin(job.work, plan, resume=settings.resume)
+        state.wait_for_everyone()
+        result = _train(job, left_out, plan)
+        if state.is_main_process:
+            write_record(result, plan=plan)
+        state.wait_for_everyone()
+    return result
+
+
+def _finished(out: Path, plan: dict[str, Any], options: FinetuneOptions) -> FinetuneResult | None:
+    """What is there already, if it is the same."""
+    if not (out / RECORD).is_file() or not options.resume:
+        return None
+    result, content = open_result(out)
+    if content.get("plan") == plan:
+        return result
+    before, now = content.get("plan", {}), dict(plan)
+    old, new = before.get("options", {}), now["options"]
+    names = [name for name in new if old.get(name) != new[name]]
+    names += [name for name in ("data", "model", "processes") if before.get(name) != now[name]]
+    raise BadInputError(
+        f"{out} holds a model that was trained otherwise (different: {', '.join(names)}).",
+        "Name another folder after --out, or train it anew with --no-resume.",
+    )
+
+
+def _make_room(out: Path, options: FinetuneOptions) -> None:
+    """With ``resume=False``, what is there goes; else it is the working folder alone."""
+    if not options.resume and out.is_dir():
+        shutil.rmtree(out)
+    (out / WORK).mkdir(parents=True, exist_ok=True)
+
+
+def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any]) -> FinetuneResult:
+    from accelerate import PartialState
+
+    from finetune.trainable import choose_trained, count_parameters
+    from finetune.trainer import Bookkeeper, VlmTrainer, training_losses
+
+    options, state = job.options, PartialState()
+    lora = choose_trained(job.model, options)
+    parameters = count_parameters(job.model)[1]
+    pad = job.processor.tokenizer.pad_token_id
+    collator = Collator(job.rows, pad, from_pixels(job.processor))
+    cache, feature_seconds = None, 0.0
+    if options.cache_features:
+        started = time.perf_counter()
+        cache = _features(job, collator)
+        collator = Collator(job.rows, pad, cache.vision)
+        feature_seconds = time.perf_counter() - started
+    lengths = [len(row.input_ids) for row in job.rows]
+    batch = options.batch_size * options.gradient_accumulation * state.num_processes
+    order = EpochOrder([row.id for row in job.rows], lengths, batch, options.seed)
+    last = last_complete(job.work) if state.is_main_process else None
+    last = _from_main(last)
+    book = Bookkeeper(
+        order,
+        last[1]["seconds"] if last else 0.0,
+        lambda done, total: job.on_progress("train", done, total),
+    )
+    trainer = VlmTrainer(
+        order=order,
+        model=job.model,
+        args=_arguments(job, batch),
+        data_collator=collator,
+        train_dataset=_dataset(len(job.rows)),
+        processing_class=job.processor,
+        callbacks=[book],
+        peft_config=lora,
+    )
+    _silence(trainer)
+    trained, _ = count_parameters(trainer.model)
+    with cache.in_place() if cache else nullcontext():
+        trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
+    _require_finite(trainer.model)
+    seconds = book.seconds
+    if state.is_main_process:
+        job.on_progress("write", 0, None)
+        write_model(trainer.model, job.out, options, job.processor)
+    return FinetuneResult(
+        folder=job.out,
+        steps=trainer.state.global_step,
+        losses=training_losses(trainer.state.log_history),
+        samples=len(job.rows),
+        left_out=tuple(left_out),
+        trained_parameters=trained,
+        parameters=parameters,
+        seconds=seconds,
+        feature_seconds=feature_seconds,
+        options=options.record() | {"processes": state.num_processes},
+        data_hash=plan["data"],
+        versions=versions(),
+    )
+
+
+def _features(job: _Job, collator: Collator) -> FeatureCache:
+    """Compute what is missing, each process its share, and check that it may be used."""
+    from accelerate import PartialState
+
+    from finetune.feature_cache import FeatureCache
+
+    state = PartialState()
+    folder = job.options.cache
+    if folder is None:
+        from platformdirs import user_cache_path
+
+        folder = user_cache_path("pickwell")
+    model = job.model.to(state.device).eval()
+
+    def opened() -> FeatureCache:
+        return FeatureCache(
+            model, job.processor, collator.collate, folder, bf16=bool(job.options.bf16)
+        )
+
+    opened().fill(
+        job.rows,
+        share=(state.process_index, state.num_processes),
+        batch_size=job.options.batch_size,
+        on_progress=lambda done, total: job.on_progress("features", done, total),
+    )
+    state.wait_for_everyone()
+    cache = opened()
+    seeing = [row for row in job.rows if row.images]
+    cache.verify((seeing * job.options.batch_size)[: job.options.batch_size])
+    return cache
+
+
+def _arguments(job: _Job, batch: int) -> Any:
+    from accelerate import PartialState
+    from trl import SFTConfig
+
+    options = job.options
+    per_epoch = -(-len(job.rows) // batch)
+    steps = options.steps or max(1, round((options.epochs or 0) * per_epoch))
+    return SFTConfig(
+        output_dir=str(job.work),
+        use_cpu=PartialState().device.type == "cpu",
+        max_steps=steps,
+        per_device_train_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation,
+        learning_rate=options.learning_rate or 0.0,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(options.warmup * steps),
+        weight_decay=options.weight_decay,
+        max_grad_norm=1.0,
+        bf16=bool(options.bf16),
+        gradient_checkpointing=options.gradient_checkpointing,
+        seed=options.seed,
+        data_seed=options.seed,
+        save_strategy="steps",
+        save_steps=options.save_every or max(10, -(-steps // _CHECKPOINTS)),
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        remove_unused_columns=False,
+        dataloader_num_workers=options.workers,
+        dataloader_pin_memory=False,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+
+
+def _dataset(rows: int) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_dict({"row": list(range(rows))})
+
+
+def _silence(trainer: Any) -> None:
+    """Progress is reported by our own callback."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
+def _from_main(value: Any) -> Any:
+    """What the first process found, in every process."""
+    from accelerate.utils import broadcast_object_list
+
+    held = [value]
+    broadcast_object_list(held)
+    return held[0]
+
+
+def _longest(model: Any) -> int:
+    """What the language model was made for, within reason."""
+    made_for = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return min(MAX_LENGTH, made_for or MAX_LENGTH)
+
+
+def _require_finite(model: Any) -> None:
+    """The last step has no later loss that would show that it went wrong."""
+    import torch
+
+    from finetune.trainable import trained_state
+
+    for name, value in trained_state(model).items():
+        if not torch.isfinite(value).all():
+            raise BadInputError(
+                f"The trained weights {name} are not finite: the training has diverged.",
+                "Lower --learning-rate and begin anew with --no-resume.",
+            )
+
+
+@contextmanager
+def _same_random_states() -> Iterator[None]:
+    """Trainers seed the global generators; here they get their states back."""
+    import random
+
+    import numpy as np
+    import torch
+
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
