@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections import defaultdict
@@ -15,6 +16,8 @@ from finetune.evaluate.sequences import Prompt, Reply
 log = logging.getLogger(__name__)
 _REPLY_TOKENS = 2048
 """Padded reply tokens in one pass; each costs one row of logits over the whole vocabulary."""
+_PADDING = 50
+"""Padded tokens that cost as much as another pass, which reads all weights."""
 _WASTE = 0.15
 """Share of padding among the prompts of one pass from which another pass is worth its price."""
 _TOLERANCE = {"float32": 2e-3}
@@ -144,7 +147,7 @@ class Scorer:
         for row, ask in enumerate(asks):
             prompt = ask.prompt
             exact = len(prompt.ids) if self.way == "equal" else 0
-            kind = (len(ask.replies), bool(prompt.vision), exact, widths[row].bit_length())
+            kind = (len(ask.replies), bool(prompt.vision), exact)
             groups[kind].append(row)
         for (replies, *_), rows in sorted(groups.items()):
             batch: list[int] = []
@@ -200,42 +203,61 @@ class Scorer:
             replies = [reply for ask in batch for reply in ask.replies]
             each = len(replies) // len(batch)
             firsts = read.logits[:, -1].float().log_softmax(-1).repeat_interleave(each, dim=0)
-            width = max(len(reply.ids) for reply in replies)
-            ids = torch.full((len(replies), width), self.pad, device=device)
-            counts = torch.zeros((len(replies), width), dtype=torch.bool, device=device)
-            for row, reply in enumerate(replies):
-                ids[row, : len(reply.ids)] = torch.tensor(reply.ids)
-                counts[row, : len(reply.ids)] = torch.tensor(reply.counts)
-            scores = torch.zeros((len(replies), width), device=device)
-            scores[:, 0] = firsts.gather(1, ids[:, :1])[:, 0]
-            keep = counts[:, 1:].any(0).nonzero()[:, 0]
-            if len(keep):
+            opening = torch.tensor([[reply.ids[0]] for reply in replies], device=device)
+            scores: list[list[float]] = firsts.gather(1, opening).tolist()
+            parts = _alike(replies) if placed else [list(range(len(replies)))]
+            for part in parts:
                 cache = read.past_key_values
-                if each > 1:
+                if not placed:
                     cache.batch_repeat_interleave(each)
-                if placed:
-                    seen = mask.repeat_interleave(each, dim=0)
-                    here = torch.ones_like(ids[:, :-1])
-                    starts = sizes.repeat_interleave(each)[:, None]
-                    given = {
-                        "attention_mask": torch.cat([seen, here], dim=1),
-                        "position_ids": starts + torch.arange(width - 1, device=device),
-                    }
-                logits = self.model(
-                    input_ids=ids[:, :-1],
-                    past_key_values=cache,
-                    **given,
-                    use_cache=True,
-                    logits_to_keep=keep,
-                ).logits
-                if logits.shape[1] != len(keep):
-                    raise ValueError("the model does not know logits_to_keep")
-                chosen = logits.gather(2, ids[:, keep + 1][..., None])[..., 0].float()
-                scores[:, keep + 1] = chosen - torch.logsumexp(logits.float(), -1)
-        rows = scores.tolist()
+                    given = {}
+                else:
+                    cache = cache if part is parts[-1] else copy.deepcopy(cache)
+                    owners = torch.tensor(part, device=device) // each
+                    cache.batch_select_indices(owners)
+                    given = {"attention_mask": mask[owners], "position_ids": sizes[owners, None]}
+                found = self._go_on(cache, [replies[row] for row in part], given)
+                for row, values in zip(part, found, strict=True):
+                    scores[row] += values
         for place, ask in enumerate(batch):
-            mine = rows[place * each : (place + 1) * each]
+            mine = scores[place * each : (place + 1) * each]
             yield ask, tuple(_sum(*pair) for pair in zip(ask.replies, mine, strict=True))
+
+    def _go_on(
+        self, cache: Any, replies: Sequence[Reply], given: Mapping[str, Any]
+    ) -> list[list[float]]:
+        """Log-probabilities of the replies' tokens but the first, after the cached prompts."""
+        import torch
+
+        device = self.model.device
+        width = max(len(reply.ids) for reply in replies)
+        ids = torch.full((len(replies), width), self.pad, device=device)
+        counts = torch.zeros((len(replies), width), dtype=torch.bool, device=device)
+        for row, reply in enumerate(replies):
+            ids[row, : len(reply.ids)] = torch.tensor(reply.ids)
+            counts[row, : len(reply.ids)] = torch.tensor(reply.counts)
+        keep = counts[:, 1:].any(0).nonzero()[:, 0]
+        scores = torch.zeros((len(replies), width - 1), device=device)
+        if not len(keep):
+            return [[] for _ in replies]
+        if given:
+            seen = given["attention_mask"]
+            here = seen.new_ones((len(replies), width - 1))
+            places = given["position_ids"] + torch.arange(width - 1, device=device)
+            given = {"attention_mask": torch.cat([seen, here], dim=1), "position_ids": places}
+        logits = self.model(
+            input_ids=ids[:, :-1],
+            past_key_values=cache,
+            **given,
+            use_cache=True,
+            logits_to_keep=keep,
+        ).logits
+        if logits.shape[1] != len(keep):
+            raise ValueError("the model does not know logits_to_keep")
+        chosen = logits.gather(2, ids[:, keep + 1][..., None])[..., 0].float()
+        scores[:, keep] = chosen - torch.logsumexp(logits.float(), -1)
+        lines: list[list[float]] = scores.tolist()
+        return [line[: len(reply.ids) - 1] for line, reply in zip(lines, replies, strict=True)]
 
     def _one(self, ask: Ask) -> tuple[Likelihood, ...]:
         """The plain way: each whole sequence by itself, nothing reused."""
@@ -269,6 +291,18 @@ def forget_positions(model: Any) -> None:
     for module in _outer(model):
         if hasattr(module, "rope_deltas"):
             module.rope_deltas = None
+
+
+def _alike(replies: Sequence[Reply]) -> list[list[int]]:
+    """Rows by length of reply, cut where a pass of its own costs less than the padding."""
+    order = sorted(range(len(replies)), key=lambda row: (len(replies[row].ids), row))
+    parts: list[list[int]] = [[]]
+    for row in order:
+        shortest = len(replies[parts[-1][0]].ids) if parts[-1] else 0
+        if parts[-1] and (len(replies[row].ids) - shortest) * len(parts[-1]) > _PADDING:
+            parts.append([])
+        parts[-1].append(row)
+    return parts
 
 
 def _outer(model: Any) -> list[Any]:

@@ -202,7 +202,7 @@ class QualityModel:
             )
             if model.kind not in KINDS:
                 raise ValueError(f"unknown kind {model.kind!r}")
-            _check_trees(model.arrays)
+            _check_shapes(model)
             model.predict({name: np.zeros(1) for name in model.columns})
         except (OSError, ValueError, LookupError, TypeError, SafetensorError) as error:
             raise BadInputError(f"{path} cannot be read: {error}.", remedy) from error
@@ -232,10 +232,16 @@ class QualityModel:
         return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
 
 
-def _check_trees(arrays: Mapping[str, np.ndarray]) -> None:
-    """Children stand behind their parents, so that no walk through a tree can go on for ever."""
-    for side in ("left", "right"):
-        child = arrays.get(side, np.zeros(0, np.int64))
+def _check_shapes(model: QualityModel) -> None:
+    """What numpy would broadcast without a word, and trees that could be walked for ever."""
+    wide = len(model.columns)
+    given = {model.ranges.shape[-1], *(model.preparation[n].shape[0] for n in model.preparation)}
+    if model.kind == "consensus":
+        given.add(len(model.arrays))
+    if given != {wide} or not wide:
+        raise ValueError(f"{wide} columns do not go with its arrays")
+    for side in ("left", "right"):  # children stand behind their parents
+        child = model.arrays.get(side, np.zeros(0, np.int64))
         if ((child >= 0) & (child <= np.arange(len(child)))).any():
             raise ValueError("its trees are no trees")
 

@@ -29,7 +29,9 @@ def test_exactly_the_responses_count(family, processors, make_sample):
     counted = [label for label in row.labels if label != IGNORED]
     said, asked, _ = COUNTED[family]
     assert processor.tokenizer.decode(counted) == said
-    assert all(label in (IGNORED, token) for token, label in zip(row.input_ids, row.labels))
+    assert all(
+        label in (IGNORED, token) for token, label in zip(row.input_ids, row.labels, strict=True)
+    )
     whole = processor.tokenizer.decode(row.input_ids)
     assert asked in whole and whole.index("What is shown?") < whole.index("a red")
     image = processor.tokenizer.convert_tokens_to_ids(
@@ -108,7 +110,8 @@ def test_length_limit_is_exact(processors, make_sample):
     (row,), _ = prepare([make_sample(3)], processor)
     length = len(row.input_ids)
     assert prepare([make_sample(3)], processor, max_length=length)[0][0] == row
-    with pytest.raises(BadInputError, match=f"too long: {length} tokens, the limit is {length - 1}"):
+    why = f"too long: {length} tokens, the limit is {length - 1}"
+    with pytest.raises(BadInputError, match=why):
         prepare([make_sample(3)], processor, max_length=length - 1)
 
 

@@ -67,7 +67,8 @@ def test_another_tower_or_picture_size_is_another_cache(cached):
     with torch.no_grad():
         next(cache.model.model.vision_tower.parameters()).add_(1.0)
     changed = FeatureCache(
-        cache.model, type("P", (), {"image_processor": _Settings()})(), None, cache.store.folder.parent,
+        cache.model, type("P", (), {"image_processor": _Settings()})(), None,
+        cache.store.folder.parent,
         bf16=False,
     )  # fmt: skip
     assert changed.store.folder != cache.store.folder

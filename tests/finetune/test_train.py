@@ -201,7 +201,7 @@ def test_done_once_and_never_written_over(options, samples, tmp_path):
     assert again.again and not first.again
     assert (again.losses, again.left_out) == (first.losses, first.left_out)
     assert (out / "model.safetensors").stat().st_mtime_ns == stamp
-    with pytest.raises(BadInputError, match="trained otherwise .different: seed"):
+    with pytest.raises(BadInputError, match=r"trained otherwise .different: seed"):
         finetune(samples, out, options(steps=2, seed=4))
     with pytest.raises(BadInputError, match="different: data"):
         finetune(samples[:9], out, options(steps=2))
@@ -268,7 +268,7 @@ def test_killed_and_resumed_is_as_never_killed(options, samples, tmp_path):
     folder, facts = last_complete(out / WORK)
     assert facts["step"] in (6, 3) and not (out / RECORD).exists()
     (out / WORK / "checkpoint-12").mkdir()  # as if killed while it was written
-    with pytest.raises(BadInputError, match="interrupted training with other options.*seed"):
+    with pytest.raises(BadInputError, match=r"interrupted training with other options.*seed"):
         finetune(samples, out, replace(chosen, seed=3))
     begun = []
     resumed = finetune(

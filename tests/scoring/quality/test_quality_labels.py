@@ -99,7 +99,7 @@ def test_the_order_of_rows_and_of_the_run_changes_nothing(tmp_path):
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, told):
-    with pytest.raises(BadInputError, match="l.csv") as caught:
+    with pytest.raises(BadInputError, match=r"l\.csv") as caught:
         read_labels(write(tmp_path / "l.csv", text), IDS)
     assert told in str(caught.value)
 
