@@ -18,6 +18,7 @@ from finetune.collate import Collator, from_pixels
 from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
 from finetune.options import FinetuneOptions
 from finetune.order import EpochOrder
+from finetune.processes import from_main, processes
 from finetune.result import RECORD, FinetuneResult, open_result
 from finetune.saving import refuse_foreign, versions, write_model, write_record
 
@@ -75,11 +76,9 @@ def finetune(
     """
     settings = (options or FinetuneOptions()).checked()
     refuse_foreign(out)
-    from accelerate import PartialState
-
     from finetune.models.load import load_vlm
 
-    state = PartialState()
+    state = processes()
     loaded = load_vlm(
         settings.model,
         dtype="auto",
@@ -142,12 +141,10 @@ def _make_room(out: Path, options: FinetuneOptions) -> None:
 
 
 def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any]) -> FinetuneResult:
-    from accelerate import PartialState
-
     from finetune.trainable import choose_trained, count_parameters
     from finetune.trainer import Bookkeeper, VlmTrainer, training_losses
 
-    options, state = job.options, PartialState()
+    options, state = job.options, processes()
     lora = choose_trained(job.model, options)
     parameters = count_parameters(job.model)[1]
     pad = job.processor.tokenizer.pad_token_id
@@ -162,7 +159,7 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
     batch = options.batch_size * options.gradient_accumulation * state.num_processes
     order = EpochOrder([row.id for row in job.rows], lengths, batch, options.seed)
     last = last_complete(job.work) if state.is_main_process else None
-    last = _from_main(last)
+    last = from_main(last)
     book = Bookkeeper(
         order,
         last[1]["seconds"] if last else 0.0,
@@ -205,11 +202,9 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
 
 def _features(job: _Job, collator: Collator) -> FeatureCache:
     """Compute what is missing, each process its share, and check that it may be used."""
-    from accelerate import PartialState
-
     from finetune.feature_cache import FeatureCache
 
-    state = PartialState()
+    state = processes()
     folder = job.options.cache
     if folder is None:
         from platformdirs import user_cache_path
@@ -236,7 +231,6 @@ def _features(job: _Job, collator: Collator) -> FeatureCache:
 
 
 def _arguments(job: _Job, batch: int) -> Any:
-    from accelerate import PartialState
     from trl import SFTConfig
 
     options = job.options
@@ -244,7 +238,7 @@ def _arguments(job: _Job, batch: int) -> Any:
     steps = options.steps or max(1, round((options.epochs or 0) * per_epoch))
     return SFTConfig(
         output_dir=str(job.work),
-        use_cpu=PartialState().device.type == "cpu",
+        use_cpu=processes().device.type == "cpu",
         max_steps=steps,
         per_device_train_batch_size=options.batch_size,
         gradient_accumulation_steps=options.gradient_accumulation,
@@ -284,15 +278,6 @@ def _silence(trainer: Any) -> None:
     from transformers.trainer_callback import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
-
-
-def _from_main(value: Any) -> Any:
-    """What the first process found, in every process."""
-    from accelerate.utils import broadcast_object_list
-
-    held = [value]
-    broadcast_object_list(held)
-    return held[0]
 
 
 def _longest(model: Any) -> int:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
 from data_cards.errors import BadInputError
 from finetune.checkpoint import load_trained, mark_complete, save_trained
 from finetune.order import EpochOrder
+from finetune.processes import processes
 from finetune.trainable import set_modes, trained_state
 
 
@@ -83,6 +83,9 @@ class VlmTrainer(SFTTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_trained(self.model, Path(resume_from_checkpoint))
 
+    def _send_telemetry(self) -> None:
+        """None: pickwell tells nobody what it trains."""
+
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: the finished folder gets a card of its own."""
 
@@ -122,7 +125,7 @@ class Bookkeeper(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """All parts of the checkpoint are written: now it counts."""
-        PartialState().wait_for_everyone()
+        processes().wait_for_everyone()
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             mark_complete(folder, {"step": state.global_step, "seconds": self.seconds})

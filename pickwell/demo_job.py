@@ -127,7 +127,21 @@ def go_all_the_way(
             batch=batch.folder,
         )
     lines = tell(compare_defects(ids, truth, selection, marked))
+    if not fitted.model.is_fallback:
+        plain = by_consensus(run, budget, seed)
+        count = compare_defects(ids, truth, plain, marked)[0]["chosen"]
+        lines.append(f"  chosen by the consensus instead, without the marks: {count:,.0f} defects")
     return Outcome(run, fitted, selection, evaluation, batch, lines)
+
+
+def by_consensus(run: Run, budget: int, seed: int) -> Selection:
+    """What would have been chosen without labels; nothing is written."""
+    from pickwell.config import SelectConfig
+    from pickwell.judging import judge, make_candidates
+    from selector.pick import select
+
+    judged = judge(run, SelectConfig(quality="consensus", seed=seed))
+    return select(make_candidates(run, judged), budget, seed=seed)
 
 
 def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation:

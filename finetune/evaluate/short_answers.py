@@ -34,7 +34,7 @@ def normalise(text: str) -> str:
         Words joined by single spaces.
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    text = re.sub(r"['’`]", "", text)
+    text = re.sub(r"['’`]", "", text.replace("\ue000", " "))
     text = _BETWEEN_DIGITS.sub(lambda mark: "\ue000" if mark[0] == "." else "", text)
     kept = (c if unicodedata.category(c)[0] in "LMN" or c == "\ue000" else " " for c in text)
     words = "".join(kept).replace("\ue000", ".").split()

@@ -27,7 +27,7 @@ from finetune.models.train_rows import Chat, Row, collate, make_rows
 if TYPE_CHECKING:
     from torch import nn
 
-SIZES = {"held out": 300, "Tux Paint": 150}
+SIZES = {"held out": 200, "Tux Paint": 120}
 """Pictures of each set, drawn by hash."""
 WRONG = "wrong"
 TOKENS = 4096
