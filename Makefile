@@ -56,4 +56,4 @@ lock: ## Pin the dependencies anew, with hashes and without host names
 	  --extra embedded --extra dev --extra train -o requirements.lock pyproject.toml
 
 clean: ## Remove what the demo made, not what was downloaded
-	rm -rf $(DEMO)/run $(DEMO)/selection $(DEMO)/pool
+	rm -rf $(DEMO)/run $(DEMO)/selection $(DEMO)/pool $(DEMO)/batch $(DEMO)/tuned $(DEMO)/evaluation

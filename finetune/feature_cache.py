@@ -112,7 +112,8 @@ class FeatureCache:
         import pyarrow as pa
 
         wanted = {row.image_key: row for row in rows if row.images}
-        missing = self.store.missing(wanted)[share[0] :: share[1]]
+        mine = list(wanted)[share[0] :: share[1]]  # of all, since the store grows meanwhile
+        missing = self.store.missing(mine)
         done, waiting = 0, list[tuple[bytes, Any]]()
         for start in range(0, len(missing), batch_size):
             keys = missing[start : start + batch_size]

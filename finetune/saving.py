@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from data_cards.errors import BadInputError
+from data_cards.package_versions import package_versions
 from finetune.checkpoint import WORK
 from finetune.options import FinetuneOptions
 from finetune.result import RECORD, FinetuneResult
@@ -26,13 +25,7 @@ PACKAGES = ("pickwell", "torch", "transformers", "trl", "peft", "accelerate")
 
 def versions() -> dict[str, str]:
     """Versions of what a training depends on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return package_versions(PACKAGES)
 
 
 def refuse_foreign(folder: Path) -> None:

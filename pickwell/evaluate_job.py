@@ -6,9 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +39,7 @@ def evaluate(
     config: EvaluateConfig | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     on_source: Callable[[Source], None] = lambda source: None,
+    baseline: str | Path | LoadedVlm | None = None,
     **options: Any,
 ) -> Evaluation:
     """Measure how well a vision-language model answers held-out questions.
@@ -55,9 +54,11 @@ def evaluate(
             here can know what the model was trained on.
         out: Folder to write; nothing is written without it.
         config: All options at once; ``options`` override single fields, e.g. ``limit=300``,
-            ``baseline="embedded"``, ``generate=False``.
+            ``generate=False``.
         on_progress: Called with stage, done and expected count.
         on_source: Called when the format is recognised.
+        baseline: A second model, in any form that ``model`` may have; differences to it are
+            paired.
         **options: Single fields of :class:`~pickwell.config.EvaluateConfig`.
 
     Returns:
@@ -68,6 +69,9 @@ def evaluate(
     """
     started = time.monotonic()
     settings = config or EvaluateConfig()
+    if baseline is not None:
+        spec = baseline if isinstance(baseline, str | Path) else baseline.spec
+        options["baseline"] = str(spec)
     if options:
         settings = checked(
             EvaluateConfig, {**settings.model_dump(), **options}, "options of evaluate"
@@ -100,7 +104,12 @@ def evaluate(
     other_rows, other_notes = None, None
     if settings.baseline is not None:
         other_rows, other_notes = _one_model(
-            "evaluate the baseline", settings.baseline, cases, chosen, settings, on_progress
+            "evaluate the baseline",
+            baseline if baseline is not None else settings.baseline,
+            cases,
+            chosen,
+            settings,
+            on_progress,
         )
     on_progress("intervals", 0, None)
     result = Evaluation(
@@ -325,7 +334,7 @@ def _command(
     words = ["pickwell", "evaluate", model, str(data) if isinstance(data, str | Path) else "DATA"]
     if folder is not None:
         words += ["--out", str(folder)]
-    for name, value in settings.model_dump(exclude_defaults=True).items():
+    for name, value in settings.model_dump(exclude_defaults=True, exclude={"cache"}).items():
         option = "--" + name.replace("_", "-")
         if name in ("generate",):
             words.append("--no-generate")
@@ -339,13 +348,10 @@ def _command(
 
 
 def _versions() -> dict[str, str]:
-    from pickwell.selection_files import versions
+    from data_cards.package_versions import package_versions
+    from pickwell.selection_files import PACKAGES
 
-    found = versions()
-    for name in ("tokenizers", "timm"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return package_versions((*PACKAGES, "tokenizers", "timm"))
 
 
 def _write(result: Evaluation, cases: Sequence[Case], folder: Path) -> None:

@@ -25,12 +25,17 @@ LABELS = {
     "two_choice_shorter": "Two-choice by taking the shorter",
     "exact": "Short answers, exact",
     "contained": "Short answers, contained",
-    "contained_cut": "Short answers, contained early",
+    "contained_cut": "Short answers, early",
     "output_words": "Short answers, words",
     "reference_words": "Short references, words",
     "unfinished": "Short answers cut off",
 }
 """What people call the figures, in the order in which they are shown."""
+
+_COMPARED = (
+    "nll", "nll_per_sample", "nll_image_gain", "two_choice_mean", "two_choice_total",
+    "exact", "contained", "contained_cut", "output_words",
+)  # fmt: skip
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -43,24 +48,16 @@ def print_evaluation(result: Evaluation) -> None:
     )
     table = Table(box=None, pad_edge=False)
     for name in ("Figure", "Value", "95 % interval", "Chance", "n"):
-        table.add_column(name, justify="left" if name == "Figure" else "right")
-    if result.baseline is not None:
-        for name in ("Baseline", "Difference", "95 % interval"):
-            table.add_column(name, justify="right")
-        table.add_column("Verdict")
+        table.add_column(name, justify="left" if name == "Figure" else "right", no_wrap=True)
     for name, label in LABELS.items():
         figure = result.figures.get(name)
         if figure is None or figure.value is None:
             continue
         cells = [label, number(figure.value), interval(figure), number(figure.chance)]
-        cells.append(f"{figure.samples:,}")
-        if result.baseline is not None:
-            other, gap = result.baseline[name], result.differences.get(name)
-            cells.append(number(other.value))
-            if gap is not None:
-                cells += [number(gap.value, sign=True), interval(gap, sign=True), gap.verdict]
-        table.add_row(*cells)
+        table.add_row(*cells, f"{figure.samples:,}")
     out.print(table)
+    if result.baseline is not None:
+        _print_differences(result, result.baseline)
     for line in [*length_bias(result), *result.manifest["remarks"]]:
         out.print(line, markup=False, soft_wrap=True)
     for id_, reason in result.left_out[:10]:
@@ -70,6 +67,23 @@ def print_evaluation(result: Evaluation) -> None:
     if result.folder is not None:
         page = result.folder / "evaluation.html"
         out.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+def _print_differences(result: Evaluation, baseline: dict[str, Figure]) -> None:
+    spec = result.manifest["models"]["baseline"]["spec"]
+    out.print(f"\nBeside {spec}, on the same samples:", markup=False, style="bold")
+    table = Table(box=None, pad_edge=False)
+    for name in ("Figure", "Baseline", "Difference", "95 % interval", "Verdict"):
+        left = name in ("Figure", "Verdict")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for name in _COMPARED:
+        gap = result.differences.get(name)
+        if gap is None or gap.value is None:
+            continue
+        verdict = "not shown" if gap.verdict == "no difference shown" else gap.verdict
+        change = (number(gap.value, sign=True), interval(gap, sign=True))
+        table.add_row(LABELS[name], number(baseline[name].value), *change, verdict)
+    out.print(table)
 
 
 def length_bias(result: Evaluation) -> list[str]:

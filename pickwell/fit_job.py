@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
-PER_FEATURE = 10
+PER_FEATURE = 20
 """Labels per feature from which coordinates of embeddings are features as well."""
 
 
@@ -137,7 +137,8 @@ def _from_run(run: Run, settings: FitConfig) -> _Scored:
     """Columns of metrics that look at a sample by itself, and imported ones.
 
     What a metric of the pool writes depends on the company, and would mean something else in the
-    next batch; only the coordinates in the stored axes do not.
+    next batch; only the coordinates in the stored axes do not. What the consensus is made of is
+    always among the features, so that nothing that it knows is lost.
     """
     import numpy as np
 
@@ -170,6 +171,7 @@ def _from_run(run: Run, settings: FitConfig) -> _Scored:
         judged = None
     if judged is not None:
         declared = run.columns()
+        features += [name for name in judged.columns if name not in features]
         scored.reference = judged.refused == None  # noqa: E711  (elementwise)
         scored.directions = {name: declared[name].direction for name in judged.columns}
     if settings.group is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,16 @@ def score_like(
     Raises:
         BadInputError: Where data, options, reference or installed models cannot be used.
     """
-    from data_cards.images import ImageLimits
-    from data_cards.source import open_source
     from pickwell.batch_drift import write_drift
     from pickwell.chosen import is_selection, open_chosen
     from pickwell.like_columns import add_judged_columns
-    from pickwell.scoring_job import _describe, _refuse_foreign_folder, default_cache
-    from scoring.engine import EngineOptions
+    from pickwell.scoring_job import (
+        _describe,
+        _refuse_foreign_folder,
+        engine_options,
+        samples_of,
+        source_of,
+    )
     from scoring.engine import score as run_engine
     from scoring.reference import Reference
     from scoring.reference.base import run_digest
@@ -67,20 +70,9 @@ def score_like(
     _same_encoder(reference, picked)
     settings = _settings(reference, given)
     models, metrics = reference.models_and_metrics()
-    source = open_source(
-        data,
-        format=settings.format,
-        images=settings.images,
-        card=settings.card,
-        columns=settings.columns or None,
-        split=settings.split,
-        default_instruction=settings.instruction,
-    )
+    source = source_of(data, settings)
     on_source(source)
-    total, samples = source.count_hint(), source.samples()
-    if settings.limit is not None:
-        samples = islice(samples, settings.limit)
-        total = min(total, settings.limit) if total is not None else None
+    samples, total = samples_of(source, settings)
     manifest: dict[str, Any] = {
         "input": _describe(source),
         "options": settings.model_dump(mode="json"),
@@ -110,14 +102,7 @@ def score_like(
         folder,
         metrics,
         models,
-        EngineOptions(
-            cache=settings.cache or default_cache(),
-            shard_rows=settings.shard_rows,
-            workers=settings.workers,
-            limits=ImageLimits(max_pixels=settings.max_pixels),
-            thumbnail=settings.thumbnail,
-            seed=reference.seed,
-        ),
+        replace(engine_options(settings), seed=reference.seed),
         manifest=manifest,
         total=total,
         on_progress=on_progress,

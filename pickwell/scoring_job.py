@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ from data_cards.errors import BadInputError
 from pickwell.config import ScoreConfig, checked
 
 if TYPE_CHECKING:
+    from data_cards.sample import Sample
     from data_cards.source import Source
+    from scoring.engine import EngineOptions
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -78,47 +80,26 @@ def score(
         raise BadInputError("--chosen means nothing without --like.", "Give --like RUN as well.")
     if options:
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
-    from data_cards.images import ImageLimits
-    from data_cards.source import open_source
-    from scoring.engine import EngineOptions, make_metrics
+    from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
     from scoring.imported import read_imported
     from scoring.models import models_from_spec
     from scoring.pool import add_columns
 
-    source = open_source(
-        data,
-        format=settings.format,
-        images=settings.images,
-        card=settings.card,
-        columns=settings.columns or None,
-        split=settings.split,
-        default_instruction=settings.instruction,
-    )
+    source = source_of(data, settings)
     on_source(source)
     folder = Path(out)
     _refuse_foreign_folder(folder)
     names = metric_names(settings.metrics)
     models = models_from_spec(settings.models, names)
     metrics = make_metrics(models, names)
-    total = source.count_hint()
-    samples = source.samples()
-    if settings.limit is not None:
-        samples = islice(samples, settings.limit)
-        total = min(total, settings.limit) if total is not None else None
+    samples, total = samples_of(source, settings)
     run = run_engine(
         samples,
         folder,
         metrics,
         models,
-        EngineOptions(
-            cache=settings.cache or default_cache(),
-            shard_rows=settings.shard_rows,
-            workers=settings.workers,
-            limits=ImageLimits(max_pixels=settings.max_pixels),
-            thumbnail=settings.thumbnail,
-            seed=settings.seed,
-        ),
+        engine_options(settings),
         manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
         total=total,
         on_progress=on_progress,
@@ -131,6 +112,44 @@ def score(
         add_columns(folder, imported.columns, [(path.name, imported.notes)])
         run = _note_import(run, path, imported)
     return run
+
+
+def source_of(data: str | Path, settings: ScoreConfig) -> Source:
+    """Open the data as the options say."""
+    from data_cards.source import open_source
+
+    return open_source(
+        data,
+        format=settings.format,
+        images=settings.images,
+        card=settings.card,
+        columns=settings.columns or None,
+        split=settings.split,
+        default_instruction=settings.instruction,
+    )
+
+
+def samples_of(source: Source, settings: ScoreConfig) -> tuple[Iterator[Sample], int | None]:
+    """The samples, as many as are wanted, and how many that is where it is known."""
+    samples, total = source.samples(), source.count_hint()
+    if settings.limit is None:
+        return samples, total
+    return islice(samples, settings.limit), None if total is None else min(total, settings.limit)
+
+
+def engine_options(settings: ScoreConfig) -> EngineOptions:
+    """What the engine needs of the options."""
+    from data_cards.images import ImageLimits
+    from scoring.engine import EngineOptions
+
+    return EngineOptions(
+        cache=settings.cache or default_cache(),
+        shard_rows=settings.shard_rows,
+        workers=settings.workers,
+        limits=ImageLimits(max_pixels=settings.max_pixels),
+        thumbnail=settings.thumbnail,
+        seed=settings.seed,
+    )
 
 
 def metric_names(words: list[str] | None) -> list[str] | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
+from data_cards.package_versions import package_versions
 
 if TYPE_CHECKING:
     from selector.selection import Selection
@@ -22,13 +21,7 @@ PACKAGES = ("pickwell", "torch", "open_clip_torch", "transformers", "scikit-lear
 
 def versions() -> dict[str, str]:
     """Versions of what a selection depends on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return package_versions(PACKAGES)
 
 
 def sha256(path: Path) -> str:

@@ -65,10 +65,7 @@ class Embedding:
                 pool.artefacts[f"{side}_pca_mean"] = mean
                 pool.artefacts[f"{side}_pca_components"] = components
                 pool.artefacts[f"{side}_pca_std"] = deviation
-                for start in range(0, n, _CHUNK):
-                    part = unit_rows(matrix, slice(start, start + _CHUNK))
-                    z[start : start + _CHUNK, : len(components)] = (part - mean) @ components.T
-                z[~usable] = np.nan
+                z = project(matrix, usable, mean, components)
             columns.update({f"{side}_pca_{i + 1}": z[:, i] for i in range(COMPONENTS)})
             for row in np.flatnonzero(np.isnan(z).any(axis=1)):
                 missing[row].append(
@@ -77,6 +74,25 @@ class Embedding:
                     else f"no {side} vector"
                 )
         return Scores({**columns}, ["; ".join(reasons) or None for reasons in missing])
+
+
+def project(
+    matrix: np.ndarray, usable: np.ndarray, mean: np.ndarray, components: np.ndarray
+) -> np.ndarray:
+    """Coordinates along stored axes, (N, 6) float32, block by block.
+
+    Args:
+        matrix: (N, dim) unit rows.
+        usable: (N,) which of them count; the others are NaN.
+        mean: (dim,).
+        components: (c, dim), c ≤ 6; coordinates beyond c are NaN.
+    """
+    z = np.full((len(matrix), COMPONENTS), np.nan, dtype=np.float32)
+    for start in range(0, len(matrix), _CHUNK):
+        part = unit_rows(matrix, slice(start, start + _CHUNK))
+        z[start : start + _CHUNK, : len(components)] = (part - mean) @ components.T
+    z[~usable] = np.nan
+    return z
 
 
 def fit_pca(

@@ -75,6 +75,17 @@ def finite(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def beside_consensus(report: Mapping[str, Any], won: Mapping[str, Any]) -> str | None:
+    """A warning where the rule that has seen no label ranks as well as what was learned."""
+    known, learned = report["consensus_spearman"], won["spearman"]
+    if known is None or learned is None or known < learned:
+        return None
+    return (
+        f"The consensus, which has seen no label, ranks them as well (rank correlation "
+        f"{known:.2f}, held out {learned:.2f}): --quality consensus may serve better."
+    )
+
+
 def about_labels(labels: Labels) -> dict[str, Any]:
     """What the labels are, and how much of them could be explained at best."""
     sizes = [len(rows) for rows in labels.members]

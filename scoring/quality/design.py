@@ -58,8 +58,23 @@ class Design:
         return replace(self, labels=labels)
 
 
-def prepare(values: np.ndarray, components: int | None = None) -> dict[str, np.ndarray]:
-    """Fit what is done to features before any regressor: fill, standardise, reduce.
+def percentile_among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of the sorted ``known`` values below each value, equal ones counted half; in [0, 1].
+
+    For a value of the pool itself this is its mid-rank percentile in
+    :func:`scoring.quality.consensus.percentile_ranks`. NaN stays NaN.
+    """
+    below = np.searchsorted(known, values, side="left")
+    share = (below + np.searchsorted(known, values, side="right")) / (2 * len(known))
+    return np.where(np.isnan(values), np.nan, share)
+
+
+def prepare(
+    values: np.ndarray,
+    components: int | None = None,
+    pools: Mapping[int, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Fit what is done to features before any regressor: percentiles, fill, standardise, reduce.
 
     Fitted once, on all labelled samples, and only applied afterwards. It sees no label, so that
     cross-validation is not spoilt by it.
@@ -67,10 +82,19 @@ def prepare(values: np.ndarray, components: int | None = None) -> dict[str, np.n
     Args:
         values: (n, d) raw features, NaN where missing.
         components: Principal components to keep; ``None``: no reduction.
+        pools: Place of a feature to the values of the whole pool, among which it is turned into
+            a percentile: a few extreme values then weigh no more than their rank.
 
     Returns:
-        ``fill``, ``center``, ``scale`` (d,) each, and ``rotation`` (d, components) if asked for.
+        ``fill``, ``center``, ``scale`` (d,) each, ``rotation`` (d, components) if asked for, and
+        ``percentile.C`` with the sorted pool of feature C.
     """
+    tables = {
+        f"percentile.{c}": np.sort(pool[~np.isnan(pool)])
+        for c, pool in (pools or {}).items()
+        if not np.isnan(pool).all()
+    }
+    values = _percentiles(tables, values)
     there = ~np.isnan(values)
     count = np.maximum(there.sum(axis=0), 1)
     fill = np.where(there, values, 0.0).sum(axis=0) / count
@@ -78,7 +102,7 @@ def prepare(values: np.ndarray, components: int | None = None) -> dict[str, np.n
     scale = filled.std(axis=0)
     # a constant column, up to rounding, says nothing; dividing by its rounding error would
     scale[scale <= 1e-12 * np.maximum(np.abs(fill), 1e-300)] = 1.0
-    fitted = {"fill": fill, "center": fill.copy(), "scale": scale}
+    fitted = {"fill": fill, "center": fill.copy(), "scale": scale, **tables}
     if components is not None:
         from sklearn.decomposition import PCA
 
@@ -89,11 +113,23 @@ def prepare(values: np.ndarray, components: int | None = None) -> dict[str, np.n
 
 def apply_preparation(fitted: Mapping[str, np.ndarray], values: np.ndarray) -> np.ndarray:
     """Prepare (n, d) raw features as :func:`prepare` learned it: (n, k), no NaN."""
+    values = _percentiles(fitted, values)
     filled = np.where(np.isnan(values), fitted["fill"], values)
     scaled = (filled - fitted["center"]) / fitted["scale"]
     if "rotation" not in fitted:
         return scaled
     return np.einsum("nd,dk->nk", scaled, fitted["rotation"])
+
+
+def _percentiles(fitted: Mapping[str, np.ndarray], values: np.ndarray) -> np.ndarray:
+    tables = {name: known for name, known in fitted.items() if name.startswith("percentile.")}
+    if not tables:
+        return values
+    values = values.copy()
+    for name, known in tables.items():
+        c = int(name.removeprefix("percentile."))
+        values[:, c] = percentile_among(known, values[:, c])
+    return values
 
 
 def make_design(values: np.ndarray, labels: Labels, fitted: Mapping[str, np.ndarray]) -> Design:

@@ -12,6 +12,7 @@ from data_cards.errors import BadInputError
 from scoring.quality.comparison import (
     about_labels,
     adjusted,
+    beside_consensus,
     compare,
     finite,
     simplest_of_the_best,
@@ -48,6 +49,7 @@ class FitOptions:
         permutations: Shuffles of the labels in a test.
         seed: Of folds, fits, shuffles and draws.
         directions: Whether higher or lower is better, of the columns that the fall-back is made of.
+            As features they are turned into percentiles among the reference.
         reference: (N,) bool, rows that the fall-back ranks among; ``None``: all.
     """
 
@@ -111,9 +113,8 @@ def fit_quality(
     values = np.stack(list(kept.values()), axis=1)
     seen = values[np.concatenate(labels.members)]
     _check_components(settings.components, len(columns))
-    preparation = prepare(seen, settings.components)
-    untouched = {"fill": preparation["fill"], "center": np.zeros(seen.shape[1])}
-    untouched["scale"] = np.ones(seen.shape[1])
+    preparation = prepare(seen, settings.components, _pools(kept, settings))
+    untouched = prepare(seen) | {"center": np.zeros(len(kept)), "scale": np.ones(len(kept))}
     names = ("mean", *(n for n in dict.fromkeys(settings.regressors) if n != "mean"))
     regressors = {name: find_regressor(name) for name in names}
     regressors = {name: regressors[name] for name in registry() if name in regressors}
@@ -144,6 +145,7 @@ def fit_quality(
         "importances": None,
         "setting": None,
         "seed_agreement": None,
+        "consensus_spearman": None,
         "beyond_groups": None,
     }
     messages = [verdict(report, labels), *notes]
@@ -157,9 +159,13 @@ def fit_quality(
         "labels_sha256": labels.digest(),
         "seed": settings.seed,
     }
+    kept_rule = fallback(features, settings, columns, [] if won else messages)
+    report["consensus_spearman"] = unlearned(kept_rule, features, labels)
     if not won:
-        model = fallback(features, settings, columns, messages)
+        model = kept_rule
     else:
+        said = beside_consensus(report, rows[best])
+        messages += [said] if said else []
         on_progress("importances", 0, None)
         design = make_design(values, labels, used[best])
         report["calibration"] = finite(calibration(found[best], design, settings.seed))
@@ -182,12 +188,37 @@ def fit_quality(
     return FitResult(model, report, told)
 
 
+def _pools(kept: Mapping[str, np.ndarray], settings: FitOptions) -> dict[int, np.ndarray]:
+    """Place of each feature with a direction to its values in the pool of reference."""
+    rows = slice(None) if settings.reference is None else settings.reference
+    ways = settings.directions
+    return {
+        c: values[rows]
+        for c, (name, values) in enumerate(kept.items())
+        if ways.get(name, "none") != "none"
+    }
+
+
 def _check_components(components: int | None, features: int) -> None:
     if components is not None and not 1 <= components < features:
         raise BadInputError(
             f"{components} components of {features} features is no reduction.",
             f"Give --components from 1 to {features - 1}, or leave it out.",
         )
+
+
+def unlearned(
+    rule: QualityModel, features: Mapping[str, np.ndarray], labels: Labels
+) -> float | None:
+    """Spearman's rho of the consensus, which has seen no label, and the labels."""
+    from scipy.stats import spearmanr
+
+    quality = rule.predict(features)
+    means = np.array([np.nanmean(q) if (q := quality[m]).size else np.nan for m in labels.members])
+    there = ~np.isnan(means)
+    if np.ptp(means[there]) == 0 or np.ptp(labels.values[there]) == 0:
+        return None
+    return float(spearmanr(means[there], labels.values[there]).statistic)
 
 
 def _beyond_groups(design: Design) -> float:

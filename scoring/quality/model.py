@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from data_cards.errors import BadInputError
-from scoring.quality.design import apply_preparation
+from scoring.quality.design import apply_preparation, percentile_among
 from scoring.quality.forward import FORWARD, score_rows
 
 FORMAT_VERSION = 1
@@ -33,7 +33,7 @@ class QualityModel:
         columns: ScoreTable columns that it looks at, in order.
         arrays: What was learned (see :mod:`scoring.quality.forward`); for the consensus
             ``reference.0`` ... with the sorted values of the pool, column by column.
-        preparation: ``fill``, ``center``, ``scale``, ``rotation`` (none for the consensus).
+        preparation: See :func:`scoring.quality.design.prepare` (none for the consensus).
         ranges: (2, d) smallest and largest value of each column in the fit.
         directions: The consensus: whether higher or lower is better, by column.
         fitted_on: Labels, rows, metric keys, seed, version.
@@ -223,9 +223,7 @@ class QualityModel:
     def _consensus(self, rows: np.ndarray, there: np.ndarray) -> np.ndarray:
         total = np.zeros(len(rows))
         for c, name in enumerate(self.columns):
-            values, known = rows[:, c], self.arrays[f"reference.{c}"]
-            below = np.searchsorted(known, values, side="left")
-            share = (below + np.searchsorted(known, values, side="right")) / (2 * len(known))
+            share = percentile_among(self.arrays[f"reference.{c}"], rows[:, c])
             share = share if self.directions[name] == "higher" else 1 - share
             total += np.where(there[:, c], share, 0.0)
         count = there.sum(axis=1)
@@ -235,7 +233,8 @@ class QualityModel:
 def _check_shapes(model: QualityModel) -> None:
     """What numpy would broadcast without a word, and trees that could be walked for ever."""
     wide = len(model.columns)
-    given = {model.ranges.shape[-1], *(model.preparation[n].shape[0] for n in model.preparation)}
+    given = {model.ranges.shape[-1]}
+    given |= {v.shape[0] for n, v in model.preparation.items() if not n.startswith("percentile.")}
     if model.kind == "consensus":
         given.add(len(model.arrays))
     if given != {wide} or not wide:

@@ -14,9 +14,9 @@ import numpy as np
 from scoring.metric import Pool, Scores
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import NEIGHBOURS, JointSpace
-from scoring.metrics.embedding import COMPONENTS
+from scoring.metrics.embedding import COMPONENTS, project
 from scoring.metrics.map import LAID_OUT
-from scoring.metrics.pool_vectors import hash_order, unit_rows, usable_rows
+from scoring.metrics.pool_vectors import hash_order, usable_rows
 from scoring.reference.base import Reference
 from scoring.reference.neighbours import nearest_in
 
@@ -54,10 +54,7 @@ def embedding(pool: Pool, reference: Reference) -> Scores:
         components = reference.run.artefact(f"{side}_pca_components")
         z = np.full((n, COMPONENTS), np.nan, dtype=np.float32)
         if matrix is not None and mean is not None and components is not None:
-            for start in range(0, n, _BLOCK):
-                part = unit_rows(matrix, slice(start, start + _BLOCK))
-                z[start : start + _BLOCK, : len(components)] = (part - mean) @ components.T
-            z[~usable] = np.nan
+            z = project(matrix, usable, mean, components)
         columns.update({f"{side}_pca_{i + 1}": z[:, i] for i in range(COMPONENTS)})
         for row in np.flatnonzero(np.isnan(z).any(axis=1)):
             missing[row].append(

@@ -124,3 +124,23 @@ def test_a_model_with_a_geometry_of_its_own_is_refused(vlm_folder, samples, tmp_
     )
     with pytest.raises(BadInputError, match="image_grid_thw"):
         finetune(samples, tmp_path / "out", options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bf16", [False, True])
+def test_the_embedded_model_has_the_same_losses(bf16, samples, tmp_path):
+    from finetune.models.embedded import build_embedded
+
+    try:
+        build_embedded()
+    except BadInputError as error:
+        pytest.skip(f"the embedded model is not installed: {error.message}")
+    options = {"steps": 3, "batch_size": 4, "bf16": bf16}
+    pixels = finetune(samples, tmp_path / "pixels", FinetuneOptions(**options))
+    features = finetune(
+        samples,
+        tmp_path / "features",
+        FinetuneOptions(**options, cache_features=True, cache=tmp_path / "cache"),
+    )
+    assert features.losses == pytest.approx(pixels.losses, abs=1e-3)
+    assert len(set(pixels.losses)) == 3
