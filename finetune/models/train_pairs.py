@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 LONG_KINDS = frozenset({"describe", "explain"})
-LONG_SHARE = 1 / 3
-"""Long answers teach prose, not seeing, and cost the most: one in three is used in an epoch."""
 POOL_SEED = 0
 
 
@@ -86,13 +84,16 @@ def ask_all(
     ]
 
 
-def thinned(asked: Sequence[Asked], seed: int) -> list[Asked]:
-    """All short answers, and :data:`LONG_SHARE` of the long ones, drawn by the seed."""
+def thinned(asked: Sequence[Asked], seed: int, long_share: float = 1 / 3) -> list[Asked]:
+    """All short answers, and a share of the long ones, drawn by the seed.
+
+    Long answers teach prose, not seeing, and cost the most.
+    """
     draw = Draw(seed)
     return [
         one
         for one in asked
-        if one.kind not in LONG_KINDS or draw.number("long", one.row, one.kind) < LONG_SHARE
+        if one.kind not in LONG_KINDS or draw.number("long", one.row, one.kind) < long_share
     ]
 
 

@@ -12,10 +12,11 @@ tokens. Then it is measured once on pictures that it never saw
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,33 +41,56 @@ HASHES = "training_hashes.npz"
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """Numbers of one training through the language model.
+
+    Attributes:
+        tokens: Padded tokens in a step.
+        stop: Last step, however many it would take to see every picture.
+        rate: Highest learning rate (AdamW); it rises for ``warm_up`` steps, falls as a cosine over
+            one pass over all pictures, and linearly to nothing over the last ``cool_down`` steps.
+        long_share: Share of the long answers that is used.
+        seed: Of wordings, order and views.
+    """
+
+    tokens: int
+    stop: int
+    rate: float
+    warm_up: int
+    cool_down: int
+    long_share: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All numbers of the training.
 
     Attributes:
         words: Of the first guess.
         scale: Factor on the first guess's tokens, which come out longer than embeddings are.
-        epochs: Passes over all questions through the language model; each asks in other words.
-        tokens: Padded tokens in a step.
-        rate: Highest learning rate (AdamW); it rises for ``warm_up`` steps, falls as a cosine over
-            the whole plan, and linearly to nothing over the last ``cool_down`` steps.
-        stop: Training ends with this step, however many the plan has.
+        phases: Through the language model, one after the other.
         decay: Weight decay.
         clip: Largest gradient norm.
-        seed: Of everything.
+        seed: Of the drawn projector and the first guess.
     """
 
     words: WordRecipe = field(default_factory=WordRecipe)
     scale: float = 0.15
-    epochs: int = 1
-    tokens: int = 2048
-    rate: float = 1e-3
-    warm_up: int = 10
-    cool_down: int = 50
-    stop: int = 120
+    phases: tuple[Phase, ...] = (
+        Phase(2048, 120, 1e-3, 10, 50, long_share=1 / 3, seed=0),
+        Phase(512, 400, 7e-4, 20, 200, long_share=0.1, seed=1),
+    )
     decay: float = 0.01
     clip: float = 1.0
     seed: int = 0
+
+
+def recipe_key(recipe: Recipe, phases: int) -> str:
+    """Hash of everything up to that number of phases, for names of files in the cache."""
+    part = replace(recipe, phases=recipe.phases[:phases])
+    text = json.dumps(asdict(part), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def first_guess(
@@ -90,16 +114,11 @@ def first_guess(
         last.bias.mul_(recipe.scale)
 
 
-def plan(
-    chat: Chat, asked_by_epoch: Sequence[Sequence[Asked]], recipe: Recipe
-) -> list[tuple[Row, ...]]:
-    """The batches of all steps, in order."""
-    steps = []
-    for epoch, asked in enumerate(asked_by_epoch):
-        rows = make_rows(chat, thinned(asked, recipe.seed + epoch))
-        grouped = batches(rows, recipe.tokens, len(chat.prefix), recipe.seed + epoch)
-        steps += [tuple(batch) for batch in grouped]
-    return steps
+def plan(chat: Chat, asked: Sequence[Asked], phase: Phase) -> list[tuple[Row, ...]]:
+    """The batches of one pass over all pictures, in order."""
+    rows = make_rows(chat, thinned(asked, phase.seed, phase.long_share))
+    grouped = batches(rows, phase.tokens, len(chat.prefix), phase.seed)
+    return [tuple(batch) for batch in grouped]
 
 
 def train(
@@ -108,6 +127,7 @@ def train(
     chat: Chat,
     features: np.ndarray,
     steps: Sequence[tuple[Row, ...]],
+    phase: Phase,
     recipe: Recipe,
     checkpoint: Path,
     *,
@@ -122,7 +142,8 @@ def train(
         chat: For collating.
         features: float16 (n, views, 49, 1280).
         steps: The batches.
-        recipe: The numbers.
+        phase: The numbers of this phase.
+        recipe: Those that all phases share.
         checkpoint: File for weights, optimiser and losses.
         pad: Token that fills up rows.
         every: Steps between checkpoints.
@@ -131,16 +152,16 @@ def train(
         Mean loss per answer token, in nats, of each step.
     """
     optimiser = torch.optim.AdamW(
-        projector.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
+        projector.parameters(), phase.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
     )
 
-    last = min(recipe.stop, len(steps))
+    last = min(phase.stop, len(steps))
 
     def factor(step: int) -> float:
-        if step < recipe.warm_up:
-            return (step + 1) / recipe.warm_up
-        share = (step - recipe.warm_up) / max(1, len(steps) - recipe.warm_up)
-        return 0.5 * (1 + math.cos(math.pi * share)) * min(1, (last - step) / recipe.cool_down)
+        if step < phase.warm_up:
+            return (step + 1) / phase.warm_up
+        share = (step - phase.warm_up) / max(1, len(steps) - phase.warm_up)
+        return 0.5 * (1 + math.cos(math.pi * share)) * min(1, (last - step) / phase.cool_down)
 
     losses: list[float] = []
     if checkpoint.is_file():
@@ -150,11 +171,11 @@ def train(
         losses = list(stored["losses"])
     for number in range(len(losses), last):
         batch = collate(chat, steps[number], pad)
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + number)
+        generator = torch.Generator().manual_seed(phase.seed * 1_000_003 + number)
         view = torch.randint(features.shape[1], (len(batch.rows),), generator=generator).numpy()
         seen = features[[row.picture for row in batch.rows], view]
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * factor(number)
+            group["lr"] = phase.rate * factor(number)
         optimiser.zero_grad()
         tokens = projector(torch.from_numpy(seen).float())
         loss = reader.token_losses(batch, tokens)[0].mean()
@@ -201,11 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     weights = options.out / WEIGHTS.name
     pad = processor.tokenizer.pad_token_id
     if not options.only_measure:
-        seeds = range(recipe.seed, recipe.seed + recipe.epochs)
-        asked = [ask_all(options.packages, items, seed, forbidden) for seed in seeds]
-        steps = plan(chat, asked, recipe)
         features = features_of(split, items, options.cache, augmented=True)
-        guess = options.cache / "words.pt"
+        guess = options.cache / f"words-{recipe_key(recipe, 0)}.pt"
         if guess.is_file():
             projector.load_state_dict(torch.load(guess, weights_only=True))
         else:
@@ -213,19 +231,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             first_guess(projector, items, features, processor.tokenizer, embeddings, recipe)
             torch.save(projector.state_dict(), guess)
         reader = FrozenReader(model, chat.image_start)
-        checkpoint = options.cache / "training.pt"
-        losses = train(projector, reader, chat, features, steps, recipe, checkpoint, pad=pad)
+        texts = [text.text for item in items for text in item.texts]
+        questions, losses = 0, [0.0]
+        for number, phase in enumerate(recipe.phases):
+            asked = ask_all(options.packages, items, phase.seed, forbidden)
+            steps = plan(chat, asked, phase)
+            checkpoint = options.cache / f"training-{recipe_key(recipe, number + 1)}.pt"
+            losses = train(
+                projector, reader, chat, features, steps, phase, recipe, checkpoint, pad=pad
+            )
+            texts += [one.answer for one in asked]
+            questions += sum(len(row.segments) for step in steps[: len(losses)] for row in step)
         facts = {
             "recipe": asdict(recipe),
             "pictures": len(items),
-            "questions": sum(len(row.segments) for step in steps[: len(losses)] for row in step),
-            "steps": len(losses),
-            "loss_of_last_steps": float(np.mean(losses[-20:])),
+            "questions": questions,
+            "loss_of_last_steps": float(np.mean(losses[-50:])),
         }
         save_projector(projector.state_dict(), weights, facts)
         hashes = [split.hashes[item.source, item.key] for item in items]
-        texts = [text.text for item in items for text in item.texts]
-        texts += [one.answer for some in asked for one in some]
         write_hashes(options.out / HASHES, pair_hashes(hashes, texts))
     reader = FrozenReader(model, chat.image_start)
     projectors = {"trained": load_projector(weights), "untrained": drawn_projector(recipe.seed)}

@@ -192,7 +192,7 @@ def _row(result: Evaluation, name: str) -> dict[str, Any]:
     other = result.baseline[name] if result.baseline is not None else None
     gap = result.differences.get(name)
     low, high = _scale([f for f in (figure, other) if f is not None])
-    verdict = gap.verdict if gap is not None else ""
+    verdict = gap.verdict.replace("no difference shown", "not shown") if gap is not None else ""
     return {
         "label": LABELS[name],
         "what": figure.what,
@@ -230,8 +230,8 @@ def _mark(
     start, end = _place(figure.low, low, high), _place(figure.high, low, high)
     interval = ""
     if figure.low is not None and figure.high is not None:
-        unit = figure.unit
-        interval = f"{_value(figure.low, unit, sign)} to {_value(figure.high, unit, sign)}"
+        low_words = _value(figure.low, figure.unit, sign).removesuffix(" %").removesuffix(" pp")
+        interval = f"{low_words} to {_value(figure.high, figure.unit, sign)}"
     return {
         "value": _value(figure.value, figure.unit, sign),
         "interval": interval,
@@ -243,7 +243,9 @@ def _mark(
 def _value(value: float | None, unit: str, sign: bool = False) -> str:
     if value is None:
         return "–"
-    scaled, digits, mark = (100 * value, 1, " %") if unit == "share" else (value, 3, "")
+    scaled, digits, mark = (value, 3, "")
+    if unit == "share":  # a difference of two shares is in percentage points
+        scaled, digits, mark = (100 * value, 1, " pp" if sign else " %")
     text = f"{scaled:{'+' if sign else ''}.{digits}f}"
     return text.replace("-", "−") + mark
 

@@ -159,10 +159,11 @@ def fit_quality(
         "labels_sha256": labels.digest(),
         "seed": settings.seed,
     }
-    kept_rule = fallback(features, settings, columns, [] if won else messages)
-    report["consensus_spearman"] = unlearned(kept_rule, features, labels)
+    if any(settings.directions.get(name, "none") != "none" for name in features):
+        rule = fallback(features, settings, columns, [])
+        report["consensus_spearman"] = unlearned(rule, features, labels)
     if not won:
-        model = kept_rule
+        model = fallback(features, settings, columns, messages)
     else:
         said = beside_consensus(report, rows[best])
         messages += [said] if said else []
@@ -214,9 +215,10 @@ def unlearned(
     from scipy.stats import spearmanr
 
     quality = rule.predict(features)
-    means = np.array([np.nanmean(q) if (q := quality[m]).size else np.nan for m in labels.members])
-    there = ~np.isnan(means)
-    if np.ptp(means[there]) == 0 or np.ptp(labels.values[there]) == 0:
+    sizes = np.array([np.isfinite(quality[rows]).sum() for rows in labels.members])
+    means = np.array([np.nansum(quality[rows]) for rows in labels.members]) / np.maximum(sizes, 1)
+    there = sizes > 0
+    if not there.any() or np.ptp(means[there]) == 0 or np.ptp(labels.values[there]) == 0:
         return None
     return float(spearmanr(means[there], labels.values[there]).statistic)
 

@@ -19,7 +19,7 @@ from finetune.models.processor import IMAGE_TOKENS, build_processor
 from finetune.models.projector import FOLDER
 from finetune.models.train_losses import FrozenReader
 from finetune.models.train_pairs import Asked, ask_all, pair_hashes, pool_answers, thinned
-from finetune.models.train_projector import HASHES, Recipe, train
+from finetune.models.train_projector import HASHES, Phase, Recipe, train
 from finetune.models.train_rows import Chat, batches, collate, make_rows
 from finetune.models.train_words import WordRecipe, fit_words, word_targets
 from scoring.smollm2 import weights_folder
@@ -162,7 +162,7 @@ def test_long_rows_are_divided_and_nothing_is_lost(chat):
 
 def run(tiny, chat, checkpoint, steps, until=None):
     projector = small_projector()
-    recipe = Recipe(warm_up=2, cool_down=3, rate=1e-2)
+    phase, recipe = Phase(200, 99, 1e-2, 2, 3, long_share=1.0, seed=0), Recipe()
     reader = FrozenReader(tiny, chat.image_start, dtype="float32")
 
     def stop(*_):
@@ -182,6 +182,7 @@ def run(tiny, chat, checkpoint, steps, until=None):
                 chat,
                 small_features(),
                 steps,
+                phase,
                 recipe,
                 checkpoint,
                 pad=2,
@@ -189,7 +190,7 @@ def run(tiny, chat, checkpoint, steps, until=None):
             )
         projector = small_projector(seed=9)
     losses = train(
-        projector, reader, chat, small_features(), steps, recipe, checkpoint, pad=2, every=2
+        projector, reader, chat, small_features(), steps, phase, recipe, checkpoint, pad=2, every=2
     )
     return losses, projector.state_dict()
 

@@ -202,6 +202,34 @@ def test_missing_features_and_flat_columns_are_said():
     assert np.isnan(result.model.predict(columns(values))[:4]).all()
 
 
+def test_columns_with_a_direction_enter_as_percentiles():
+    """A few enormous values say no more than their rank; new rows are ranked among the pool."""
+    rng = np.random.default_rng(12)
+    values = np.exp(4 * rng.normal(size=(150, 2)))
+    rank = values[:, 0].argsort().argsort() / 150
+    labels = rank + 0.05 * rng.normal(size=150)
+    ways = {"m0": "lower"}
+    raw = fitted(values, labels, regressors=("ridge",))
+    ranked = fitted(values, labels, regressors=("ridge",), directions=ways)
+    r2 = [
+        next(r["r2"] for r in f.report["regressors"] if r["name"] == "ridge") for f in (raw, ranked)
+    ]
+    assert r2[0] < 0.5 and r2[1] > 0.9
+    at = {"m0": np.array([0.0, np.median(values[:, 0]), 1e9]), "m1": np.ones(3)}
+    quality = ranked.model.predict(at)
+    np.testing.assert_allclose(quality, [0, 0.5, 1], atol=0.05)
+    assert ranked.report["consensus_spearman"] < -0.9  # the stated direction is the wrong one here
+
+
+def test_a_consensus_that_ranks_as_well_is_mentioned():
+    rng = np.random.default_rng(13)
+    values = np.abs(rng.normal(size=(60, 6)))
+    labels = values[:, 0] ** 3 + 0.02 * rng.normal(size=60)
+    result = fitted(values, labels, regressors=("gbm",), directions={"m0": "higher"})
+    assert result.model.kind == "gbm"
+    assert any("seen no label" in message for message in result.messages)
+
+
 def test_components_reduce_and_are_stored():
     rng = np.random.default_rng(10)
     common = rng.normal(size=(100, 1))
