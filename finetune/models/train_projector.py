@@ -79,7 +79,7 @@ class Recipe:
     scale: float = 0.15
     phases: tuple[Phase, ...] = (
         Phase(2048, 120, 1e-3, 10, 50, long_share=1 / 3, seed=0),
-        Phase(512, 400, 7e-4, 20, 200, long_share=0.1, seed=1),
+        Phase(512, 240, 7e-4, 20, 140, long_share=0.1, seed=1),
     )
     decay: float = 0.01
     clip: float = 1.0
