@@ -14,7 +14,7 @@ from data_cards.errors import BadInputError
 from data_cards.package_versions import package_versions
 from finetune.checkpoint import WORK
 from finetune.options import FinetuneOptions
-from finetune.result import RECORD, FinetuneResult
+from finetune.result import RECORD, FinetuneResult, open_result
 from scoring.store import atomic_path
 
 LEFT_OUT = "left_out.csv"
@@ -43,6 +43,8 @@ def refuse_foreign(folder: Path) -> None:
         raise BadInputError(
             f"{folder} is not empty and holds no training.", "Name a new folder after --out."
         )
+    if RECORD in names:
+        open_result(folder)
 
 
 def write_model(trained: Any, out: Path, options: FinetuneOptions, processor: Any) -> None:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from finetune.models.load import LoadedVlm
 
 Progress = Callable[[str, int, int | None], None]
-WRONG = ("wrong", "wrong_response", "rejected", "rejected_response", "distractor")
-"""Columns that are taken for the wrong response of the two-choice question."""
-
 FORMAT_VERSION = 1
 _FILES = frozenset({"evaluation.json", "evaluation.html", "per_sample.parquet", "baseline.parquet"})
 
@@ -82,9 +79,10 @@ def evaluate(
     from finetune.evaluate import figures as counting
     from finetune.evaluate.plan import make_cases
     from finetune.evaluate.result import Evaluation
+    from pickwell.evaluate_data import read_data
 
     chosen = _options(settings)
-    samples, given, described = _samples(data, settings, on_source)
+    samples, given, described = read_data(data, settings, on_source)
     total = len(samples)
     cases = make_cases(samples, chosen, given, lambda done: on_progress("read images", done, total))
     if all(case.error is not None for case in cases):
@@ -135,7 +133,7 @@ def evaluate(
             counting.differences(rows, other_rows, clusters, chosen) if other_rows else {}
         ),
         baseline_per_sample=other_rows,
-        by_source=_by_source(rows, clusters, chosen),
+        by_source=counting.by_source(rows, clusters, chosen),
         folder=folder,
     )
     result.manifest["seconds"] = round(time.monotonic() - started, 1)
@@ -162,89 +160,6 @@ def _options(settings: EvaluateConfig) -> Options:
     )
 
 
-def _samples(
-    data: str | Path | Sequence[Sample],
-    settings: EvaluateConfig,
-    on_source: Callable[[Source], None],
-) -> tuple[list[Sample], dict[str, str], dict[str, Any]]:
-    """The samples, wrong responses that the data bring, and what the data are."""
-    from data_cards.source import open_source
-    from pickwell.selection_files import sha256
-
-    if not isinstance(data, str | Path):
-        samples = list(data)
-        if not samples:
-            raise BadInputError("There is no sample to evaluate.", "Give at least one.")
-        return _drawn(samples, settings), {}, {"path": None, "content": _content(samples)}
-
-    def opened(instruction: str | None, **columns: str | None) -> Source:
-        return open_source(
-            data,
-            format=settings.format,
-            images=settings.images,
-            card=settings.card,
-            columns={**settings.columns, **columns} or None,
-            split=settings.split,
-            default_instruction=instruction,
-        )
-
-    source = opened(settings.instruction)
-    on_source(source)
-    samples = list(source.samples())
-    if not samples:
-        raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
-    column = _wrong_column(source, settings.wrong)
-    given = {}
-    if column is not None:
-        # The same records, read as if the wrong response were theirs; the question is not used.
-        answers = opened("?", response=column, conversations=None).samples()
-        by_row = {sample.row: sample.response for sample in answers if sample.error is None}
-        given = {s.id: by_row[s.row] for s in samples if s.row in by_row}
-    described = {
-        "path": str(source.path),
-        "format": source.format,
-        "how": source.how,
-        "wrong_column": column,
-        "files": [{"path": str(path), "sha256": sha256(path)} for path in source.files()],
-        "content": _content(samples),
-    }
-    return _drawn(samples, settings), given, described
-
-
-def _wrong_column(source: Source, asked: str | None) -> str | None:
-    """The column with wrong responses: the one asked for, or one of a telling name."""
-    from data_cards.readers.base import format_named
-
-    if asked == "none":
-        return None
-    fields = format_named(source.format).fields(source)
-    if asked is not None:
-        if asked not in fields:
-            raise BadInputError(
-                f"{source.path} has no column {asked!r}.", f"Fields there: {', '.join(fields)}."
-            )
-        return asked
-    return next((name for name in WRONG if name in fields), None)
-
-
-def _drawn(samples: list[Sample], settings: EvaluateConfig) -> list[Sample]:
-    """At most ``limit`` samples, drawn by the hash of their ids, in input order."""
-    if settings.limit is None or settings.limit >= len(samples):
-        return samples
-    from selector.order import canonical_order
-
-    order = canonical_order([s.id for s in samples], settings.seed, purpose="evaluate")
-    return [samples[row] for row in sorted(order[: settings.limit].tolist())]
-
-
-def _content(samples: Sequence[Sample]) -> str:
-    """SHA-256 of ids and texts; the order of the samples does not matter."""
-    import hashlib
-
-    lines = sorted(repr((s.id, [(t.role, t.text) for t in s.turns])) for s in samples)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _one_model(
     stage: str,
     model: str | Path | LoadedVlm,
@@ -254,8 +169,9 @@ def _one_model(
     on_progress: Progress,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Rows of one model, and what it was."""
-    from finetune.evaluate.measure import measure, open_stores
+    from finetune.evaluate.measure import measure
     from finetune.evaluate.rows import make_rows
+    from finetune.evaluate.stores import open_stores
     from finetune.models.load import load_vlm
     from pickwell.scoring_job import default_cache
 
@@ -291,27 +207,6 @@ def _describe_model(loaded: LoadedVlm, effort: Effort) -> dict[str, Any]:
         },
         "way": effort.way,
     }
-
-
-def _by_source(
-    rows: pa.Table, clusters: Sequence[Hashable], options: Options
-) -> dict[str, dict[str, Any]]:
-    from finetune.evaluate.figures import figures
-
-    names = rows["source"].to_pylist()
-    sources = sorted(set(names))
-    if not 2 <= len(sources) <= 50:
-        return {}
-    found = {}
-    for source in sources:
-        places = [place for place, name in enumerate(names) if name == source]
-        found[source] = figures(
-            rows.take(places),
-            [clusters[place] for place in places],
-            options,
-            names=("nll", "two_choice_mean", "two_choice_mean_blind"),
-        )
-    return found
 
 
 def _remarks(rows: pa.Table, baseline: pa.Table | None) -> list[str]:

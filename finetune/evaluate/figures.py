@@ -151,6 +151,22 @@ def figures(
     return made
 
 
+def by_source(
+    rows: pa.Table, clusters: Sequence[Hashable], options: Options
+) -> dict[str, dict[str, Figure]]:
+    """The main figures of each source, where there are two to fifty of them."""
+    names = rows["source"].to_pylist()
+    sources = sorted(set(names))
+    if not 2 <= len(sources) <= 50:
+        return {}
+    found = {}
+    for source in sources:
+        places = [place for place, name in enumerate(names) if name == source]
+        labels = [clusters[place] for place in places]
+        found[source] = figures(rows.take(places), labels, options, names=_MAIN)
+    return found
+
+
 def differences(
     rows: pa.Table, baseline: pa.Table, clusters: Sequence[Hashable], options: Options
 ) -> dict[str, Difference]:
@@ -178,6 +194,7 @@ def same_tokens(rows: pa.Table, baseline: pa.Table) -> bool:
     return bool((one[both] == two[both]).all())
 
 
+_MAIN = ("nll", "two_choice_mean", "two_choice_mean_blind")
 _SHORT = ("exact", "contained", "contained_cut")
 
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from finetune.evaluate.batching import Ask, alike, batches
 from finetune.evaluate.features import ImageFeatures
 from finetune.evaluate.sequences import Prompt, Reply
 
 log = logging.getLogger(__name__)
-_REPLY_TOKENS = 2048
-"""Padded reply tokens in one pass; each costs one row of logits over the whole vocabulary."""
-_PADDING = 50
-"""Padded tokens that cost as much as another pass, which reads all weights."""
-_WASTE = 0.15
-"""Share of padding among the prompts of one pass from which another pass is worth its price."""
 _TOLERANCE = {"float32": 2e-3}
 _ROUGH = 0.15
 """Allowed difference of the two ways, in nats per token: float32, and lower precisions."""
@@ -40,19 +34,6 @@ class Likelihood:
     tokens: int
     end_total: float
     end_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One prompt with the replies to score after it.
-
-    Attributes:
-        prompt: Its ``vision`` as :meth:`ImageFeatures.see` gives it.
-        replies: One or more.
-    """
-
-    prompt: Prompt
-    replies: tuple[Reply, ...]
 
 
 class Scorer:
@@ -126,9 +107,11 @@ class Scorer:
         """
         import torch
 
+        # Pixels cannot be joined into one batch for every model; features can.
+        size = self.batch_size if self.features.reusable else 1
         found: dict[int, tuple[Likelihood, ...]] = {}
         with torch.inference_mode():
-            for rows in self._batches(asks):
+            for rows in batches(asks, size, equal=self.way == "equal"):
                 batch = [asks[row] for row in rows]
                 if self.way == "plain":
                     made = [self._one(ask) for ask in batch]
@@ -137,34 +120,6 @@ class Scorer:
                 found.update(zip(rows, made, strict=True))
                 on_batch(len(rows))
         return [found[row] for row in range(len(asks))]
-
-    def _batches(self, asks: Sequence[Ask]) -> Iterator[list[int]]:
-        """Rows with as many replies, of about the same length, after prompts of about the same."""
-        # Pixels cannot be joined into one batch for every model; features can.
-        size = self.batch_size if self.features.reusable else 1
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        widths = [max(len(reply.ids) for reply in ask.replies) for ask in asks]
-        for row, ask in enumerate(asks):
-            prompt = ask.prompt
-            exact = len(prompt.ids) if self.way == "equal" else 0
-            kind = (len(ask.replies), bool(prompt.vision), exact)
-            groups[kind].append(row)
-        for (replies, *_), rows in sorted(groups.items()):
-            batch: list[int] = []
-            real = 0
-            for row in sorted(rows, key=lambda row: (len(asks[row].prompt.ids), widths[row])):
-                length = len(asks[row].prompt.ids)
-                after = (len(batch) + 1) * replies * max(widths[r] for r in [*batch, row])
-                waste = (len(batch) + 1) * length - real - length
-                if batch and (
-                    len(batch) >= size or after > _REPLY_TOKENS or waste > _WASTE * (real + length)
-                ):
-                    yield batch
-                    batch, real = [], 0
-                batch.append(row)
-                real += length
-            if batch:
-                yield batch
 
     def _pass(
         self, batch: Sequence[Ask], padding: int = 0
@@ -205,7 +160,7 @@ class Scorer:
             firsts = read.logits[:, -1].float().log_softmax(-1).repeat_interleave(each, dim=0)
             opening = torch.tensor([[reply.ids[0]] for reply in replies], device=device)
             scores: list[list[float]] = firsts.gather(1, opening).tolist()
-            parts = _alike(replies) if placed else [list(range(len(replies)))]
+            parts = alike(replies) if placed else [list(range(len(replies)))]
             for part in parts:
                 cache = read.past_key_values
                 if not placed:
@@ -291,18 +246,6 @@ def forget_positions(model: Any) -> None:
     for module in _outer(model):
         if hasattr(module, "rope_deltas"):
             module.rope_deltas = None
-
-
-def _alike(replies: Sequence[Reply]) -> list[list[int]]:
-    """Rows by length of reply, cut where a pass of its own costs less than the padding."""
-    order = sorted(range(len(replies)), key=lambda row: (len(replies[row].ids), row))
-    parts: list[list[int]] = [[]]
-    for row in order:
-        shortest = len(replies[parts[-1][0]].ids) if parts[-1] else 0
-        if parts[-1] and (len(replies[row].ids) - shortest) * len(parts[-1]) > _PADDING:
-            parts.append([])
-        parts[-1].append(row)
-    return parts
 
 
 def _outer(model: Any) -> list[Any]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from data_cards.errors import BadInputError, BadRowError
 from data_cards.sample import Sample
-from finetune.data import MAX_LENGTH, pictures
+from finetune.data import pictures
 from finetune.evaluate.features import ImageFeatures
 from finetune.evaluate.generate import Output, generate
 from finetune.evaluate.likelihood import Ask, Likelihood, Scorer
 from finetune.evaluate.plan import Case, Options
 from finetune.evaluate.sequences import Prompt, Reply, read, read_other
-from scoring.store import KeyedStore
+from finetune.evaluate.stores import LIKELIHOODS, OUTPUTS, Stores, longest
 from selector.order import id_digests
 
 if TYPE_CHECKING:
@@ -26,29 +24,7 @@ if TYPE_CHECKING:
 
     from finetune.models.load import LoadedVlm
 
-VERSION = 1
-"""Counted up when a stored number would come out differently."""
 _SHARD = 64
-_LIKELIHOODS = pa.schema(
-    {
-        "total": pa.float64(),
-        "tokens": pa.int32(),
-        "end_total": pa.float64(),
-        "end_tokens": pa.int32(),
-        "error": pa.string(),
-    }
-)
-_OUTPUTS = pa.schema(
-    {"text": pa.string(), "tokens": pa.int32(), "finished": pa.bool_(), "error": pa.string()}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What one model said before, by the content of what it was asked."""
-
-    likelihoods: KeyedStore
-    outputs: KeyedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +35,6 @@ class Effort:
     outputs: int
     images: int
     way: str
-
-
-def open_stores(cache: Path, vlm: LoadedVlm, options: Options) -> Stores:
-    """The stores of one model, precision and set of limits.
-
-    Args:
-        cache: Folder with all stores.
-        vlm: The model.
-        options: Limits and the kind of blindness.
-    """
-    precision = str(vlm.model.dtype)
-    limit = longest(vlm.model, options)
-
-    def folder(kind: str, *parts: object) -> Path:
-        identity = repr((VERSION, vlm.key, precision, limit, *parts))
-        return cache / f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-
-    return Stores(
-        KeyedStore(folder("evaluate-likelihood", options.blind), _LIKELIHOODS),
-        KeyedStore(folder("evaluate-outputs", options.max_new_tokens), _OUTPUTS),
-    )
-
-
-def longest(model: Any, options: Options) -> int:
-    """The longest sequence in tokens that is scored."""
-    made_for = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    asked = options.max_tokens or MAX_LENGTH
-    return min(asked, made_for) if made_for else asked
 
 
 def measure(
@@ -247,7 +195,7 @@ class _Work:
                 "error": None if whole else "the model gives no finite likelihood",
             }
         keys = self.stores.likelihoods.missing(lines)
-        table = pa.Table.from_pylist([lines[key] for key in keys], schema=_LIKELIHOODS)
+        table = pa.Table.from_pylist([lines[key] for key in keys], schema=LIKELIHOODS)
         self.stores.likelihoods.append(keys, table)
         self.replies += len(rows)
 
@@ -271,7 +219,7 @@ class _Work:
                 "error": None,
             }
         keys = self.stores.outputs.missing(lines)
-        table = pa.Table.from_pylist([lines[key] for key in keys], schema=_OUTPUTS)
+        table = pa.Table.from_pylist([lines[key] for key in keys], schema=OUTPUTS)
         self.stores.outputs.append(keys, table)
         self.outputs += len(wanted)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from finetune.evaluate.measure import Stores
 from finetune.evaluate.plan import Case, Options
 from finetune.evaluate.short_answers import match, normalise
+from finetune.evaluate.stores import Stores
 
 ROWS = pa.schema(
     [

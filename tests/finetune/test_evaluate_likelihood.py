@@ -3,8 +3,9 @@ import torch
 
 from data_cards.errors import BadRowError
 from finetune.data import chat, pictures, process
+from finetune.evaluate.batching import Ask
 from finetune.evaluate.features import ImageFeatures
-from finetune.evaluate.likelihood import Ask, Scorer
+from finetune.evaluate.likelihood import Scorer
 from finetune.evaluate.sequences import Prompt, answered, read, read_other
 from finetune.responses import response_labels
 

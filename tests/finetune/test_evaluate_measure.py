@@ -6,9 +6,10 @@ from data_cards import ImageRef
 from data_cards.errors import BadInputError
 from finetune.evaluate import measure as measuring
 from finetune.evaluate.figures import differences, figures
-from finetune.evaluate.measure import measure, open_stores
+from finetune.evaluate.measure import measure
 from finetune.evaluate.plan import Options, make_cases
 from finetune.evaluate.rows import make_rows
+from finetune.evaluate.stores import open_stores
 
 OPTIONS = Options(short_words=5, generations=4, max_new_tokens=6, draws=200)
 

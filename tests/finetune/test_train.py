@@ -213,6 +213,9 @@ def test_done_once_and_never_written_over(options, samples, tmp_path):
     for folder, word in ((foreign, "holds no training"), (foreign / "thesis.txt", "is a file")):
         with pytest.raises(BadInputError, match=word):
             finetune(samples, folder, options(resume=False))
+    (foreign / RECORD).write_text('{"format": "of another tool"}')
+    with pytest.raises(BadInputError, match="not the record of a training"):
+        finetune(samples, foreign, options(resume=False))
     assert (foreign / "thesis.txt").read_text() == "mine"
 
 
