@@ -211,7 +211,7 @@ def _choose_format(path: str | Path, format: str | None, remote: bool) -> tuple[
     known = "\n".join(f"  {kind.name}: {kind.summary}" for kind in formats().values())
     raise BadInputError(
         f"{path}: the format is not recognised; seen: {_glimpse(Path(path))}",
-        f"State it with format=, one of:\n{known}",
+        f"State it with --format (in Python: format=), one of:\n{known}",
     )
 
 

@@ -77,11 +77,11 @@ def begin(work: Path, plan: Mapping[str, Any], *, resume: bool) -> bool:
         Whether there is something of the same plan to go on with.
 
     Raises:
-        BadInputError: What is there is of another plan.
+        BadInputError: Steps were trained already, by another plan.
     """
     path = work / _PLAN
     text = json.dumps(plan, indent=2, sort_keys=True)
-    if path.is_file() and resume:
+    if path.is_file() and resume and last_complete(work) is not None:
         if path.read_text("utf-8") == text:
             return True
         changed = _differences(json.loads(path.read_text("utf-8")), plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from data_cards.errors import BadInputError, BadRowError
@@ -26,8 +27,17 @@ class Collator:
         self.rows, self.pad_token_id, self.vision = rows, pad_token_id, vision
 
     def __call__(self, wanted: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """Collate rows ``[{"row": 3}, ...]``; shapes are (batch, longest)."""
-        return self.collate([self.rows[item["row"]] for item in wanted])
+        """Collate rows ``[{"row": 3}, ...]``; shapes are (batch, longest).
+
+        The row after the last one is a filler: the shortest row, of which no token counts.
+        """
+        return self.collate([self._row(item["row"]) for item in wanted])
+
+    def _row(self, place: int) -> Prepared:
+        if place < len(self.rows):
+            return self.rows[place]
+        shortest = min(self.rows, key=lambda row: len(row.input_ids))
+        return replace(shortest, labels=(IGNORED,) * len(shortest.labels))
 
     def collate(self, rows: Sequence[Prepared]) -> dict[str, Any]:
         """Collate these rows.

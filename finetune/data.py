@@ -100,7 +100,7 @@ def prepare(
         raise BadInputError(
             "The model has no chat template.", "Give it one (chat_template.jinja in its folder)."
         )
-    special = _special_words(processor)
+    special = special_words(processor)
     kept: list[Prepared] = []
     left_out: list[tuple[str, str]] = []
     for done, sample in enumerate(samples, 1):
@@ -220,7 +220,7 @@ def _image_key(contents: Sequence[bytes]) -> bytes:
     return content_key(*contents) if contents else b""
 
 
-def _special_words(processor: Any) -> tuple[str, ...]:
+def special_words(processor: Any) -> tuple[str, ...]:
     """What must not stand in a text, because it would be taken for more than text."""
     words = set(_special_of(processor.tokenizer))
     words |= {str(getattr(processor, name, "") or "") for name in ("image_token", "video_token")}

@@ -18,8 +18,8 @@ from typing import Any
 
 from data_cards.errors import BadInputError
 from finetune.data import Prepared
+from finetune.feature_store import append, dtype_name, open_store, take, to_bytes
 from finetune.trainable import find_language_model, find_projectors
-from scoring.store import KeyedStore
 
 LAYOUT = 1
 """Counted up when what is stored changes."""
@@ -64,8 +64,6 @@ class FeatureCache:
         *,
         bf16: bool,
     ) -> None:
-        import pyarrow as pa
-
         self.model, self.collate, self.bf16 = model, collate, bf16
         projectors = find_projectors(model)
         self.projector_name, self.projector = next(iter(projectors.items()))
@@ -73,16 +71,7 @@ class FeatureCache:
         if len(projectors) != 1 or self.owner is None:
             raise _refusal(model, "it has no single projector behind get_image_features")
         self.as_list = self.columns_first = False
-        self.store = KeyedStore(
-            folder / f"vision-features-{self._identity(processor)}",
-            pa.schema(
-                {
-                    "features": pa.large_binary(),
-                    "shape": pa.list_(pa.int32()),
-                    "dtype": pa.string(),
-                }
-            ),
-        )
+        self.store = open_store(folder / f"vision-features-{self._identity(processor)}")
         self._token = _image_token(model)
 
     def fill(
@@ -109,8 +98,6 @@ class FeatureCache:
         Raises:
             BadInputError: The model arranges its features in a way that cannot be stored.
         """
-        import pyarrow as pa
-
         wanted = {row.image_key: row for row in rows if row.images}
         mine = list(wanted)[share[0] :: share[1]]  # of all, since the store grows meanwhile
         missing = self.store.missing(mine)
@@ -122,13 +109,7 @@ class FeatureCache:
             waiting += zip(keys, made[: len(keys)], strict=True)
             done += len(keys)
             if len(waiting) >= _PARTS or done == len(missing):
-                columns = [
-                    [_to_bytes(part) for _, part in waiting],
-                    [list(part.shape) for _, part in waiting],
-                    [_name(part.dtype) for _, part in waiting],
-                ]
-                table = pa.table(columns, schema=self.store.schema)
-                self.store.append([key for key, _ in waiting], table)
+                append(self.store, waiting)
                 waiting = []
             on_progress(done, len(missing))
         return done
@@ -137,12 +118,7 @@ class FeatureCache:
         """Stored features of rows with images, as ``pixel_values``, in their order."""
         import torch
 
-        stored = self.store.take([row.image_key for row in rows])
-        parts = [
-            _from_bytes(features.as_buffer(), shape.as_py(), dtype.as_py())
-            for features, shape, dtype in zip(*stored.columns, strict=True)
-        ]
-        return {"pixel_values": torch.cat(parts)}
+        return {"pixel_values": torch.cat(take(self.store, [row.image_key for row in rows]))}
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -196,7 +172,7 @@ class FeatureCache:
             raise _refusal(self.model, "stored features have another form than fresh ones")
         most = float(fresh.abs().max())
         off = float((stored.float() - fresh.float()).abs().max())
-        if not off <= _NOISE["bfloat16" if self.bf16 else _name(fresh.dtype)] * most:
+        if not off <= _NOISE["bfloat16" if self.bf16 else dtype_name(fresh)] * most:
             why = f"stored features are off by {off:.2g} where the largest is {most:.2g}"
             raise _refusal(self.model, why)
         return abs(after - before)
@@ -276,7 +252,7 @@ class FeatureCache:
         for name, value in self.model.state_dict().items():
             if not name.startswith((f"{language}.", f"{self.projector_name}.", "lm_head.")):
                 digest.update(name.encode())
-                digest.update(_to_bytes(value))
+                digest.update(to_bytes(value))
         pictures = processor.image_processor.to_json_string()
         parts = (LAYOUT, self.bf16, pictures, self.model.config.to_json_string())
         digest.update(repr(parts).encode())
@@ -304,20 +280,3 @@ def _refusal(model: Any, why: str) -> BadInputError:
         f"The vision features of {type(model).__name__} cannot be computed ahead: {why}.",
         "Leave out --cache-features.",
     )
-
-
-def _name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _to_bytes(tensor: Any) -> bytes:
-    import torch
-
-    return bytes(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-
-
-def _from_bytes(buffer: Any, shape: Sequence[int], dtype: str) -> Any:
-    import torch
-
-    flat = torch.frombuffer(bytearray(buffer), dtype=getattr(torch, dtype))
-    return flat.reshape(list(shape))

@@ -17,7 +17,18 @@ LEARNING_RATES = {"projector": 1e-3, "lora": 2e-4, "all": 2e-5}
 EPOCHS = 3.0
 """Passes over the data where neither steps nor epochs are given."""
 
-_WITHOUT_EFFECT = ("cache", "resume", "save_every", "workers")
+_WITHOUT_EFFECT = ("cache", "model", "resume", "save_every", "trust_remote_code", "workers")
+"""Of the model, its content is compared, and not how it was named."""
+
+_COUNTS = (
+    "steps",
+    "batch_size",
+    "gradient_accumulation",
+    "max_length",
+    "lora_rank",
+    "lora_alpha",
+    "save_every",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +100,10 @@ class FinetuneOptions:
             )
         if self.steps is not None and self.epochs is not None:
             raise BadInputError("Both steps and epochs are given.", "Give one of them.")
-        for name in ("steps", "batch_size", "gradient_accumulation", "max_length", "lora_rank"):
+        for name in _COUNTS:
             _require(getattr(self, name), name, "at least 1", lambda value: value >= 1)
-        _require(self.save_every, "save_every", "at least 1", lambda value: value >= 1)
+        for name in ("weight_decay", "workers", "seed"):
+            _require(getattr(self, name), name, "at least 0", lambda value: value >= 0)
         for name in ("epochs", "learning_rate"):
             _require(getattr(self, name), name, "above 0", lambda value: value > 0)
         for name in ("warmup", "lora_dropout"):

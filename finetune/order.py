@@ -20,10 +20,21 @@ class EpochOrder:
         lengths: Tokens of each sample.
         batch: Samples of one optimiser step, over all passes and processes.
         seed: Another seed, another order.
+        multiple: An epoch is filled up to a multiple of this with ``len(ids)``, which stands for
+            no sample. With several processes it is what one forward pass of all of them takes:
+            they would otherwise share out the first samples a second time.
     """
 
-    def __init__(self, ids: Sequence[str], lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        ids: Sequence[str],
+        lengths: Sequence[int],
+        batch: int,
+        seed: int,
+        multiple: int = 1,
+    ) -> None:
         self.ids, self.lengths, self.batch, self.seed = ids, lengths, batch, seed
+        self.fillers = -len(ids) % multiple
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -31,7 +42,7 @@ class EpochOrder:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids) + self.fillers
 
     def __iter__(self) -> Iterator[int]:
         drawn = sorted(range(len(self.ids)), key=lambda row: self._draw("row", self.ids[row]))
@@ -43,7 +54,8 @@ class EpochOrder:
         whole = [batch for batch in batches if len(batch) == self.batch]
         rest = [batch for batch in batches if len(batch) < self.batch]
         whole.sort(key=lambda batch: self._draw("batch", self.ids[batch[0]]))
-        return iter([row for batch in [*whole, *rest] for row in batch])
+        rows = [row for batch in [*whole, *rest] for row in batch]
+        return iter([*rows, *[len(self.ids)] * self.fillers])
 
     def _draw(self, what: str, id_: str) -> bytes:
         text = f"{self.seed}\x00{self.epoch}\x00{what}\x00{id_}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+from data_cards.errors import BadInputError
 
 
 def processes() -> Any:
@@ -15,6 +18,20 @@ def processes() -> Any:
     from accelerate import PartialState
 
     return PartialState(cpu=not torch.accelerator.is_available())
+
+
+def refuse_sharding() -> None:
+    """Checkpoints and the finished folder are written from whole weights.
+
+    Raises:
+        BadInputError: The launcher was told to divide the model over the processes.
+    """
+    for tool in ("FSDP", "DEEPSPEED"):
+        if os.environ.get(f"ACCELERATE_USE_{tool}", "").lower() in ("1", "true", "yes", "y", "on"):
+            raise BadInputError(
+                f"A model divided over processes by {tool} cannot be trained here.",
+                "Launch it as data parallel: accelerate launch --multi_gpu, without that option.",
+            )
 
 
 def from_main(value: Any) -> Any:

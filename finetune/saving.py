@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -45,6 +46,22 @@ def refuse_foreign(folder: Path) -> None:
         )
     if RECORD in names:
         open_result(folder)
+
+
+def refuse_inside(path: str | Path, out: Path, what: str) -> None:
+    """Never write over, or with ``--no-resume`` remove, what the training itself needs.
+
+    Args:
+        path: A file or folder, if it exists.
+        out: The output folder.
+        what: What it is, for the message.
+
+    Raises:
+        BadInputError: It is the output folder, or lies in it.
+    """
+    inner, outer = Path(path).resolve(), out.resolve()
+    if str(path) and inner.exists() and out.is_dir() and outer in (inner, *inner.parents):
+        raise BadInputError(f"{out} holds {what}: {path}.", "Name another folder after --out.")
 
 
 def write_model(trained: Any, out: Path, options: FinetuneOptions, processor: Any) -> None:
@@ -146,7 +163,7 @@ def card(result: FinetuneResult) -> str:
         "library_name: transformers",
         "pipeline_tag: image-text-to-text",
         "tags: [pickwell, sft, vision-language]",
-        *([f"base_model: {options['model']}"] if "/" in options["model"].strip("/.") else []),
+        *([f"base_model: {options['model']}"] if _on_hub(options["model"]) else []),
         "---",
         "",
         "# A fine-tuned vision-language model",
@@ -179,6 +196,10 @@ def card(result: FinetuneResult) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _on_hub(model: str) -> bool:
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) is not None and not Path(model).exists()
 
 
 def _mean(values: tuple[float, ...]) -> float:

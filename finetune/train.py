@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,10 @@ from finetune.collate import Collator, from_pixels
 from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
 from finetune.options import FinetuneOptions
 from finetune.order import EpochOrder
-from finetune.processes import from_main, processes
+from finetune.processes import from_main, processes, refuse_sharding
+from finetune.repeatable import repeatable
 from finetune.result import RECORD, FinetuneResult, open_result
-from finetune.saving import refuse_foreign, versions, write_model, write_record
+from finetune.saving import refuse_foreign, refuse_inside, versions, write_model, write_record
 
 if TYPE_CHECKING:
     from finetune.feature_cache import FeatureCache
@@ -76,6 +76,8 @@ def finetune(
     """
     settings = (options or FinetuneOptions()).checked()
     refuse_foreign(out)
+    refuse_inside(settings.model, out, "the model that is to be trained")
+    refuse_sharding()
     from finetune.models.load import load_vlm
 
     state = processes()
@@ -102,9 +104,7 @@ def finetune(
     if finished is not None:
         return finished
     job = _Job(out, settings, loaded.model, loaded.processor, rows, on_progress)
-    with _same_random_states(), warnings.catch_warnings():
-        # What TRL and the trainer say to each other about names that will change.
-        warnings.simplefilter("ignore", FutureWarning)
+    with repeatable():
         if state.is_main_process:
             _make_room(out, settings)
             begin(job.work, plan, resume=settings.resume)
@@ -150,14 +150,15 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
     pad = job.processor.tokenizer.pad_token_id
     collator = Collator(job.rows, pad, from_pixels(job.processor))
     cache, feature_seconds = None, 0.0
-    if options.cache_features:
+    if options.cache_features and any(row.images for row in job.rows):
         started = time.perf_counter()
         cache = _features(job, collator)
         collator = Collator(job.rows, pad, cache.vision)
         feature_seconds = time.perf_counter() - started
     lengths = [len(row.input_ids) for row in job.rows]
     batch = options.batch_size * options.gradient_accumulation * state.num_processes
-    order = EpochOrder([row.id for row in job.rows], lengths, batch, options.seed)
+    together = options.batch_size * state.num_processes if state.num_processes > 1 else 1
+    order = EpochOrder([row.id for row in job.rows], lengths, batch, options.seed, together)
     last = last_complete(job.work) if state.is_main_process else None
     last = from_main(last)
     book = Bookkeeper(
@@ -170,7 +171,7 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
         model=job.model,
         args=_arguments(job, batch),
         data_collator=collator,
-        train_dataset=_dataset(len(job.rows)),
+        train_dataset=_dataset(len(job.rows) + 1),  # the last one is a filler
         processing_class=job.processor,
         callbacks=[book],
         peft_config=lora,
@@ -178,8 +179,7 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
     _silence(trainer)
     trained, _ = count_parameters(trainer.model)
     with cache.in_place() if cache else nullcontext():
-        trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
-    _require_finite(trainer.model)
+        trainer.go_on(last[0] if last else None)
     seconds = book.seconds
     if state.is_main_process:
         job.on_progress("write", 0, None)
@@ -236,7 +236,7 @@ def _arguments(job: _Job, batch: int) -> Any:
     options = job.options
     per_epoch = -(-len(job.rows) // batch)
     steps = options.steps or max(1, round((options.epochs or 0) * per_epoch))
-    return SFTConfig(
+    arguments = SFTConfig(
         output_dir=str(job.work),
         use_cpu=processes().device.type == "cpu",
         max_steps=steps,
@@ -265,6 +265,11 @@ def _arguments(job: _Job, batch: int) -> Any:
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    # Our options decide, not those of the launcher; and one process uses one GPU, for the trainer
+    # would copy the model over all it sees, and take as many times the samples into a step.
+    arguments.mixed_precision = "bf16" if options.bf16 else "no"
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _dataset(rows: int) -> Any:
@@ -284,37 +289,3 @@ def _longest(model: Any) -> int:
     """What the language model was made for, within reason."""
     made_for = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return min(MAX_LENGTH, made_for or MAX_LENGTH)
-
-
-def _require_finite(model: Any) -> None:
-    """The last step has no later loss that would show that it went wrong."""
-    import torch
-
-    from finetune.trainable import trained_state
-
-    for name, value in trained_state(model).items():
-        if not torch.isfinite(value).all():
-            raise BadInputError(
-                f"The trained weights {name} are not finite: the training has diverged.",
-                "Lower --learning-rate and begin anew with --no-resume.",
-            )
-
-
-@contextmanager
-def _same_random_states() -> Iterator[None]:
-    """Trainers seed the global generators; here they get their states back."""
-    import random
-
-    import numpy as np
-    import torch
-
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-        torch.set_rng_state(before[2])
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)

@@ -129,6 +129,8 @@ def set_modes(model: Any) -> None:
 
     Batch normalisation stays in evaluation mode even where its weights are trained: with a few
     images in a batch its running statistics would drift, and results would depend on the batch.
+    Layers with gradient checkpointing are in training mode themselves, for only then do they forget
+    their activations; what is inside them is not.
     """
     import torch
 
@@ -143,6 +145,8 @@ def set_modes(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.training = False
+        elif getattr(module, "gradient_checkpointing", False) is True:
+            module.training = True
 
 
 def count_parameters(model: Any) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTTrainer
 
 from data_cards.errors import BadInputError
@@ -29,6 +30,31 @@ class VlmTrainer(SFTTrainer):
     def __init__(self, *, order: EpochOrder, **options: Any) -> None:
         self.order = order
         super().__init__(**options)
+        # Models that take no such argument (Qwen-VL, Gemma) would have their loss averaged over
+        # passes instead; it is computed here, and for every model over the whole step's tokens.
+        self.model_accepts_loss_kwargs = True
+
+    def go_on(self, checkpoint: Path | None) -> None:
+        """Train, from a checkpoint where there is one.
+
+        Raises:
+            BadInputError: Loss or weights are not finite, or an image cannot be read any more.
+        """
+        if checkpoint is None or not self._opened_last_step(checkpoint):
+            try:
+                self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            except BadInputError as error:
+                raise _out_of_worker(error) from error
+        _require_finite_weights(self.model)
+
+    def _opened_last_step(self, checkpoint: Path) -> bool:
+        """Killed while the model was written; ``train`` would do one step too many."""
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if state.global_step < self.args.max_steps:
+            return False
+        load_trained(self.model, checkpoint)
+        self.state = state
+        return True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.order
@@ -88,6 +114,24 @@ class VlmTrainer(SFTTrainer):
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: the finished folder gets a card of its own."""
+
+
+def _require_finite_weights(model: Any) -> None:
+    """The last step has no later loss that would show that it went wrong."""
+    for name, value in trained_state(model).items():
+        if not torch.isfinite(value).all():
+            raise BadInputError(
+                f"The trained weights {name} are not finite: the training has diverged.",
+                "Lower --learning-rate and begin anew with --no-resume.",
+            )
+
+
+def _out_of_worker(error: BadInputError) -> BadInputError:
+    """The error as it was raised: a data loader's worker hands it on as a printed traceback."""
+    if not error.message.startswith("Caught "):
+        return error
+    said = error.message.rpartition(f"{BadInputError.__name__}: ")[2].strip()
+    return BadInputError(*said.split("\n", 1))
 
 
 class Bookkeeper(TrainerCallback):

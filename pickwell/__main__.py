@@ -1,7 +1,8 @@
 """The ``pickwell`` command.
 
 Exit codes: 0 done; 1 finished, but ``--strict`` found bad rows; 2 bad input or configuration (also
-a full disk); 130 interrupted, and the same command goes on where it stopped.
+a full disk, or a place that cannot be read or written); 130 interrupted, and the same command goes
+on where it stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,21 @@ import typer
 from data_cards.errors import BadInputError
 
 INTERRUPTED = 130
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+PLACES = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""What is wrong with a path that was given, not with pickwell."""
 VERBS = (
     "demo",
     "score",
@@ -74,13 +90,19 @@ def main() -> None:
             problem("Interrupted.", "Type the same command again: it goes on where it stopped.")
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
+            problem(
+                f"The disk is full ({error.filename or 'while writing'}).",
+                "Free some space, or choose another disk with --out and --cache; then type the "
+                "same command again: it goes on where it stopped.",
+            )
+        elif error.errno in PLACES and error.filename is not None:
+            problem(
+                f"{error.filename} cannot be read or written: {error.strerror}.",
+                "Check the paths that were given, and who may write there.",
+            )
+        else:
             raise
-        problem(
-            f"The disk is full ({error.filename or 'while writing'}).",
-            "Free some space, or choose another disk with --out and --cache; then type the same "
-            "command again: it goes on where it stopped.",
-        )
         sys.exit(2)
 
 

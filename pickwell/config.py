@@ -45,7 +45,7 @@ class ScoreConfig(_Strict):
     @classmethod
     def _as_typed(cls, value: Any) -> Any:
         """``a,b`` means in a file what it means on the command line."""
-        return [w.strip() for w in value.split(",")] if isinstance(value, str) else value
+        return words_as_typed(value)
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -74,6 +74,12 @@ class SelectConfig(_Strict):
     add_to: Path | None = None
     seed: int = 0
 
+    @field_validator("consensus", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """``a,b`` means in a file what it means on the command line."""
+        return words_as_typed(value)
+
 
 class FitConfig(_Strict):
     """What ``pickwell fit`` needs beside run, labels and output folder."""
@@ -93,7 +99,7 @@ class FitConfig(_Strict):
     @classmethod
     def _as_typed(cls, value: Any) -> Any:
         """``a,b`` means in a file what it means on the command line."""
-        return [w.strip() for w in value.split(",")] if isinstance(value, str) else value
+        return words_as_typed(value)
 
 
 class EvaluateConfig(_Strict):
@@ -210,6 +216,11 @@ def _yaml_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     return 1, str(error)
 
 
+def words_as_typed(value: Any) -> Any:
+    """``a,b`` as the list of its words; whatever is no text stays what it is."""
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
 def columns_as_typed(text: str) -> dict[str, str]:
     """``image=file,response=caption`` as a mapping.
 
@@ -241,6 +252,9 @@ def checked(model: type[Any], values: Any, where: str) -> Any:
 def _explain(model: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
+    if problem["type"] == "model_type":
+        given = "nothing" if problem["input"] is None else repr(problem["input"])
+        return f"{name or 'the file'}: options and their values are expected here (given: {given})"
     if problem["type"] != "extra_forbidden":
         given = f" (given: {problem['input']!r})" if "input" in problem else ""
         said = problem["msg"].removeprefix("Value error, ")

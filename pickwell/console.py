@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-out = Console(highlight=False, emoji=False)
+_UNSEEN = {
+    code: "\ufffd"
+    for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000))
+    if chr(code) not in "\n\t"
+}
+"""Control characters and lone surrogates: no escape sequence of a caption reaches the terminal."""
+
+
+class _Terminal(Console):
+    """Shows control characters of printed text as a mark; styles are written by rich after this."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(segment.text.translate(_UNSEEN), segment.style)
+
+
+out = _Terminal(highlight=False, emoji=False)
 """Results: stdout."""
 
-err = Console(stderr=True, highlight=False, emoji=False)
+err = _Terminal(stderr=True, highlight=False, emoji=False)
 """Everything else: stderr."""
 
 

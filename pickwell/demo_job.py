@@ -22,6 +22,7 @@ Progress = Callable[[str, int, int | None], None]
 DRAWS = 1000
 EPOCHS = 2
 GENERATIONS = 12
+NEW_TOKENS = 24
 
 
 def build(
@@ -156,6 +157,7 @@ def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation
         model="embedded",
         train="projector",
         epochs=EPOCHS,
+        bf16=True,
         cache_features=True,
         seed=seed,
         on_progress=update,
@@ -166,6 +168,8 @@ def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation
         folder / "evaluation",
         baseline="embedded",
         generations=GENERATIONS,
+        max_new_tokens=NEW_TOKENS,
+        dtype="bfloat16",
         seed=seed,
         on_progress=update,
     )

@@ -80,6 +80,7 @@ def evaluate(
     from finetune.evaluate.plan import make_cases
     from finetune.evaluate.result import Evaluation
     from pickwell.evaluate_data import read_data
+    from pickwell.evaluate_remarks import remarks
 
     chosen = _options(settings)
     samples, given, described = read_data(data, settings, on_source)
@@ -91,6 +92,8 @@ def evaluate(
             f"None of the {total} samples can be evaluated ({reasons}).",
             "Check the data and --images.",
         )
+    _refuse_missing(model, settings)
+    _refuse_missing(settings.baseline if baseline is None else baseline, settings)
     clusters: list[Hashable] = [case.cluster for case in cases]
     rows, notes = _one_model("evaluate", model, cases, chosen, settings, on_progress)
     if all(status == "bad" for status in rows["status"].to_pylist()):
@@ -126,7 +129,7 @@ def evaluate(
             "interval": "95 % percentile bootstrap over images"
             f" ({chosen.draws} resamples, seed {chosen.seed})",
             "versions": _versions(),
-            "remarks": _remarks(rows, other_rows),
+            "remarks": remarks(rows, other_rows, notes, other_notes, described),
         },
         baseline=counting.figures(other_rows, clusters, chosen) if other_rows else None,
         differences=(
@@ -193,6 +196,16 @@ def _one_model(
     return make_rows(cases, stores, options), _describe_model(loaded, effort)
 
 
+def _refuse_missing(model: str | Path | LoadedVlm | None, settings: EvaluateConfig) -> None:
+    """Say at once, not after the first model's hour, that there is no such model."""
+    from finetune.models.load import EMBEDDED, load_vlm
+
+    if not isinstance(model, str | Path) or str(model) == EMBEDDED:
+        return
+    if not (Path(model) / "config.json").is_file():
+        load_vlm(str(model), trust_remote_code=settings.trust_remote_code, device="cpu")
+
+
 def _describe_model(loaded: LoadedVlm, effort: Effort) -> dict[str, Any]:
     return {
         "spec": loaded.spec,
@@ -207,19 +220,6 @@ def _describe_model(loaded: LoadedVlm, effort: Effort) -> dict[str, Any]:
         },
         "way": effort.way,
     }
-
-
-def _remarks(rows: pa.Table, baseline: pa.Table | None) -> list[str]:
-    """What a reader must know to read the figures right."""
-    from finetune.evaluate.figures import same_tokens
-
-    remarks = []
-    if baseline is not None and not same_tokens(rows, baseline):
-        remarks.append(
-            "The two models cut responses into different tokens, so their likelihoods per token "
-            "are not in the same unit; compare the two-choice figures instead."
-        )
-    return remarks
 
 
 def _command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from pickwell.console import out
+from pickwell.evaluate_lead import lead
 
 if TYPE_CHECKING:
     from finetune.evaluate.result import Difference, Evaluation, Figure
@@ -46,6 +47,9 @@ def print_evaluation(result: Evaluation) -> None:
         f"in {result.manifest['seconds']:,.0f} s.",
         style="bold",
     )
+    for line in lead(result):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print()
     table = Table(box=None, pad_edge=False)
     for name in ("Figure", "Value", "95 % interval", "Chance", "n"):
         table.add_column(name, justify="left" if name == "Figure" else "right", no_wrap=True)
@@ -80,9 +84,8 @@ def _print_differences(result: Evaluation, baseline: dict[str, Figure]) -> None:
         gap = result.differences.get(name)
         if gap is None or gap.value is None:
             continue
-        verdict = "not shown" if gap.verdict == "no difference shown" else gap.verdict
         change = (number(gap.value, sign=True), interval(gap, sign=True))
-        table.add_row(LABELS[name], number(baseline[name].value), *change, verdict)
+        table.add_row(LABELS[name], number(baseline[name].value), *change, gap.verdict)
     out.print(table)
 
 

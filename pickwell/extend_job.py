@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,23 +42,24 @@ def extend_selection(
     Raises:
         BadInputError: If selection, run or options cannot be used, or the models differ.
     """
-    from pickwell.selection_job import _picker_options, _refuse_foreign_folder, _source_of
+    from pickwell.selection_files import replaced_folder
+    from pickwell.selection_job import picker_options, refuse_foreign_selection, source_of_run
     from scoring.run import Run
     from selector.extend import extend
 
     folder = Path(out)
     task = open_task(run if isinstance(run, Run) else Run.open(Path(run)), given)
-    _refuse_foreign_folder(folder)
+    refuse_foreign_selection(folder)
     if folder.resolve() == task.before.folder.resolve():
         raise BadInputError(
             f"{folder} is the selection that is added to.", "Name a new folder after --out."
         )
-    source = _source_of(task.run)
+    source = source_of_run(task.run)
     settings = task.settings
     on_progress("choose", 0, None)
     extension, judged = extension_of(task)
     selection = extend(
-        extension, settings.budget, method=settings.method, **_picker_options(settings)
+        extension, settings.budget, method=settings.method, **picker_options(settings)
     )
     parts = _parts(task)
     comparison = _beside_random(parts, selection, settings)
@@ -69,7 +68,8 @@ def extend_selection(
         parameters={
             **selection.parameters,
             "adds_to": str(task.before.folder),
-            "quality": task.before.selection.parameters["quality"],
+            "quality": judged.source,
+            "quality_notes": judged.notes,
             "quality_columns": judged.columns,
             "floors": judged.floors,
             "scored_like": not task.own_scale,
@@ -77,17 +77,8 @@ def extend_selection(
         },
     )
     on_progress("write", 0, None)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as work:
         _write(work, folder, task, source, parts, selection, comparison)
-        work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return selection
 
 

@@ -97,14 +97,14 @@ def write_records(
 
 def _parts_of(before: Chosen) -> list[dict[str, Any]]:
     """Where the earlier records are and how to read them."""
-    from pickwell.selection_job import _source_of
+    from pickwell.selection_job import source_of_run
 
     stored = before.manifest.get("data")
     if isinstance(stored, list):
         return [dict(part) for part in stored]
     run = before.runs[0]
     try:
-        images = _root(_source_of(run))
+        images = _root(source_of_run(run))
     except BadInputError:  # yesterday's input may be gone; its records are here
         images = None
     outputs = [Path(entry["path"]) for entry in before.manifest["outputs"]]

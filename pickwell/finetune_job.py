@@ -51,10 +51,12 @@ def finetune(
             FinetuneConfig, {**settings.model_dump(), **given}, "options of finetune"
         )
     from finetune.options import FinetuneOptions
+    from finetune.saving import refuse_inside
     from finetune.train import finetune as train
     from pickwell.scoring_job import default_cache
     from pickwell.training_source import training_samples, training_sources
 
+    refuse_inside(selection, Path(out), "the data to train on")
     sources = training_sources(selection, settings)
     for source in sources:
         on_source(source)

@@ -32,6 +32,7 @@ class _Scored:
     directions: dict[str, str] = field(default_factory=dict)
     reference: np.ndarray | None = None
     groups: dict[str, str | None] | None = None
+    pictures: list[list[bytes] | None] | None = None
     keys: Callable[[list[str]], dict[str, str]] = lambda columns: {}
 
 
@@ -60,6 +61,7 @@ def fit(
     Raises:
         BadInputError: Where run, labels or options cannot be used.
     """
+    from scoring.quality.blocks import hold_pictures_together
     from scoring.quality.fit import FitOptions, fit_quality
     from scoring.quality.labels import read_labels
 
@@ -69,6 +71,7 @@ def fit(
     folder = model_folder(run, out)
     scored = _scored(run, settings)
     known = read_labels(Path(labels), scored.ids, groups=settings.groups, membership=scored.groups)
+    known, shared = hold_pictures_together(known, scored.pictures or [None] * len(scored.ids))
     columns, note = _columns(scored, settings, len(known))
     result = fit_quality(
         scored.numbers,
@@ -86,7 +89,7 @@ def fit(
         ),
         on_progress=on_progress,
     )
-    messages = (*result.messages, *([note] if note else []))
+    messages = (*result.messages, *(told for told in (shared, note) if told))
     model = replace(
         result.model,
         fitted_on={
@@ -164,6 +167,7 @@ def _from_run(run: Run, settings: FitConfig) -> _Scored:
     features += [n for n in run.manifest.get("imported", {}).get("columns", []) if n in numbers]
     ids = run.scores["id"].to_pylist()
     scored = _Scored(ids, numbers, features, coordinates)
+    scored.pictures = run.samples(["image_keys"])["image_keys"].to_pylist()
     scored.keys = lambda columns: column_keys(run, columns)
     try:
         judged = judge(run, SelectConfig(quality="consensus"))

@@ -75,9 +75,14 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     floors_told = [str(floor) for floor in floors]
     fitted = fitted_quality(run, settings)
     if fitted is not None:
-        return replace(
-            judged_by(fitted, readable), refused=refused, failed=failed, floors=floors_told
-        )
+        judged = judged_by(fitted, readable)
+        if np.isnan(judged.quality).all():
+            raise BadInputError(
+                f"{fitted[0]} gives no row a quality: all lack most of "
+                f"{', '.join(judged.columns)}.",
+                "Score with the metrics that it was fitted on, or use --quality consensus.",
+            )
+        return replace(judged, refused=refused, failed=failed, floors=floors_told)
     if settings.by is not None:
         _known_column(settings.by, numbers)
         sign = -1.0 if settings.by in declared and declared[settings.by].direction == "lower" else 1
@@ -148,11 +153,6 @@ def judged_by(fitted: tuple[Path, QualityModel], readable: dict[str, np.ndarray]
 
     folder, model = fitted
     quality = model.predict(readable)
-    if np.isnan(quality).all():
-        raise BadInputError(
-            f"{folder} gives no row a quality: all lack most of {', '.join(model.columns)}.",
-            "Score with the metrics that it was fitted on, or use --quality consensus.",
-        )
     said = model.outside_message(readable)
     return Judged(
         quality,

@@ -60,7 +60,7 @@ def judge_against(reference: Reference, run: Run, settings: SelectConfig) -> Jud
         declared = run.columns()
         lower = settings.by in declared and declared[settings.by].direction == "lower"
         quality = -readable[settings.by] if lower else readable[settings.by]
-        return Judged(quality, refused, failed, there.floors, there.columns)
+        return replace(there, quality=quality, refused=refused, failed=failed)
     declared = reference.run.columns()
     directions = {
         name: declared[name].direction if name in declared else "higher" for name in there.columns
@@ -70,7 +70,7 @@ def judge_against(reference: Reference, run: Run, settings: SelectConfig) -> Jud
     quality = ReferenceConsensus(stored, directions).quality(
         {n: np.where(refused == None, readable[n], np.nan) for n in there.columns}  # noqa: E711
     )
-    return Judged(quality, refused, failed, there.floors, there.columns)
+    return replace(there, quality=quality, refused=refused, failed=failed)
 
 
 def _require(run: Run, numbers: dict[str, np.ndarray], names: list[str]) -> None:

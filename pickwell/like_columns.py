@@ -24,7 +24,7 @@ def add_judged_columns(
     import numpy as np
     import pyarrow as pa
 
-    from pickwell.judging import Judged
+    from pickwell.judging import fitted_quality
     from pickwell.judging_like import judge_against
     from scoring.pool import add_columns
     from scoring.reference.consensus import out_of_range
@@ -34,26 +34,22 @@ def add_judged_columns(
     n = len(run.scores)
     if not n:
         return {}
+    # a selection says what its quality was; a run is judged by what was fitted on it, if anything
     settings = picked.settings if picked is not None else SelectConfig()
     bad = np.asarray(run.scores["status"].to_pylist(), dtype=object) == "bad"
     numbers = {name: np.where(bad, np.nan, values) for name, values in run.numeric().items()}
-    fitted = reference.run.folder / "quality"
-    if fitted.is_dir():
-        from scoring.quality.model import QualityModel
-
-        model = QualityModel.load(fitted)
-        quality = np.where(bad, np.nan, np.asarray(model.predict(numbers), np.float64))
+    judged = judge_against(reference, run, settings)
+    quality = np.where(judged.refused == None, judged.quality, np.nan)  # noqa: E711  (elementwise)
+    fitted = fitted_quality(reference.run, settings)
+    if fitted is not None:
+        _, model = fitted
         outside = np.where(bad, np.nan, np.asarray(model.outside(numbers), np.float64))
-        how, judged, message = f"fitted: {model.kind}", None, model.outside_message(numbers)
+        how = f"fitted: {model.kind}"
     else:
         measures = {name: numbers[name] for name in run.columns() if name in numbers}
         measures = {n: v for n, v in measures.items() if n not in COORDINATES}
         outside = out_of_range(measures, reference.numbers)
-        judged = judge_against(reference, run, settings)
-        quality, how, message = judged.quality, settings.by or "consensus", None
-    if judged is None:
-        nothing = np.full(n, None, dtype=object)
-        judged = Judged(quality, nothing, bad, [], [])
+        how = settings.by or "consensus"
     near = _near_chosen(run, judged, picked, bad)
     columns: dict[str, pa.Array] = {
         "quality": pa.array(quality, pa.float64(), from_pandas=True),
@@ -68,7 +64,7 @@ def add_judged_columns(
     repeats = sum(name is not None for name in near)
     return {
         "quality": how,
-        "message": message,
+        "message": " ".join(judged.notes) or None,
         "near_duplicates": repeats if picked is not None else None,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,9 @@ from data_cards.errors import BadInputError
 from pickwell.config import SelectConfig, checked
 from pickwell.report.build import write_report
 from pickwell.report.data import Chapter, Comparison, MetricNote, Quota, ReportData, ReportRows
+from pickwell.report.limits import limits_of
 from pickwell.report_chapters import chapters_of
+from pickwell.selection_command import select_command
 from pickwell.selection_files import sha256, versions
 
 if TYPE_CHECKING:
@@ -27,40 +28,9 @@ STAGES = {
     "failed": "could not be read or has no response",
     "floored": "below a floor: clearly broken",
     "duplicate": "same or nearly the same as a better one",
-    "not chosen": "good enough, but others of its cluster were better",
+    "not chosen": "readable and above the floors, but the places went to others",
     "chosen": "the selection",
 }
-LIMITS = (
-    "Quality here is a consensus of cheap metrics: a stated rule, not a law. Whether training on "
-    "the chosen beats training on random picks has to be measured by training.",
-    "Metrics that a comparison shows as no better than random did not guide this choice.",
-)
-
-
-def select_command(run: Path, out: Path, settings: SelectConfig) -> str:
-    """The command line that makes the selection again."""
-    words = ["pickwell", "select", str(run), "--out", str(out), "--budget", str(settings.budget)]
-    defaults = SelectConfig()
-    for name in (
-        "add_to",
-        "by",
-        "method",
-        "clusters",
-        "clustering",
-        "space",
-        "near_duplicate",
-        "seed",
-    ):
-        value = getattr(settings, name)
-        if value != getattr(defaults, name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    for floor in settings.floors:
-        words += ["--floor", floor]
-    if not settings.default_floors:
-        words.append("--no-default-floors")
-    if settings.copy_images:
-        words.append("--copy-images")
-    return shlex.join(words)
 
 
 def make_report(
@@ -121,7 +91,7 @@ def make_report(
         truth=truth,
         floors=parameters["floors"],
         quotas=_quotas(selection),
-        limits=LIMITS,
+        limits=limits_of(str(parameters["quality"]), settings),
         chapters=chapters,
     )
     return write_report(data, path)
@@ -145,18 +115,21 @@ def report_again(
     Raises:
         BadInputError: If the folder or its run is not there any more, or the run has changed.
     """
-    import json
-
     from pickwell.selection_files import open_selection
     from pickwell.selection_job import compare
+    from scoring.reference.base import manifest_of
     from scoring.run import Run
 
     selection = open_selection(folder)
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest = manifest_of(folder, "manifest.json")
     if "runs" in manifest:
         from pickwell.extend_job import report_extended
 
         return report_extended(folder, path or folder / "report.html")
+    if not {"run", "options"} <= set(manifest):
+        raise BadInputError(
+            f"{folder}/manifest.json names no run.", "Select again with `pickwell select`."
+        )
     run = Run.open(Path(manifest["run"]))
     if manifest.get("run_sha256") != sha256(run.folder / "run.json"):
         raise BadInputError(

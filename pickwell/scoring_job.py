@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
+HASHED = 2**30
+"""Bytes of input that are hashed; what goes beyond is compared by its size alone."""
 
 
 def default_cache() -> Path:
@@ -82,10 +84,12 @@ def score(
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
     from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
-    from scoring.imported import read_imported
+    from scoring.imported import imported_table, read_imported
     from scoring.models import models_from_spec
     from scoring.pool import add_columns
 
+    for path in settings.imports:
+        imported_table(path)  # a wrong file is told of before hours of scoring, not after them
     source = source_of(data, settings)
     on_source(source)
     folder = Path(out)
@@ -105,6 +109,7 @@ def score(
         on_progress=on_progress,
     )
     if not run.manifest["rows"]:
+        (folder / "run.json").unlink()
         raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
     for path in settings.imports:
         ids = run.samples(["id"])["id"].to_pylist()
@@ -192,12 +197,21 @@ def _refuse_foreign_folder(folder: Path) -> None:
 
 
 def _describe(source: Source) -> dict[str, Any]:
+    """The input, so that a later step can tell whether it is still the same."""
+    from pickwell.selection_files import sha256
+
+    files, hashed = [], 0
+    for path in source.files()[:1000]:
+        size = path.stat().st_size
+        hashed += size
+        known = {"sha256": sha256(path)} if hashed <= HASHED else {}
+        files.append({"path": str(path), "bytes": size, **known})
     return {
         "path": str(source.path),
         "format": source.format,
         "how": source.how,
         "card": source.card.name if source.card else None,
-        "files": [{"path": str(p), "bytes": p.stat().st_size} for p in source.files()[:1000]],
+        "files": files,
     }
 
 

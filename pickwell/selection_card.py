@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ def write_card(
     from data_cards.cards import load_card
     from data_cards.write_card import selection_card
     from pickwell import __version__
-    from pickwell.report_job import select_command
+    from pickwell.selection_command import score_command, select_command
     from scoring.metric import registry
     from scoring.store import atomic_path
 
@@ -57,32 +56,10 @@ def write_card(
         version=__version__,
         metrics=metrics,
         models={role: str(model) for role, model in run.manifest["models"].items() if model},
-        command=f"{_score_command(run)}\n{select_command(run.folder, folder, settings)}",
+        command=f"{score_command(run)}\n{select_command(run.folder, folder, settings)}",
         front_matter=card.front_matter if card is not None else None,
     )
     path = work / "README.md"
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
     return path
-
-
-def _score_command(run: Run) -> str:
-    """The command line that makes the run again, as far as options were given."""
-    options = run.manifest["options"]
-    words = ["pickwell", "score", run.manifest["input"]["path"], "--out", str(run.folder)]
-    if run.manifest.get("like"):
-        words += ["--like", run.manifest["like"]]
-        if options.get("chosen"):
-            words += ["--chosen", options["chosen"]]
-    else:
-        words += ["--models", options["models"]]
-    if options["metrics"] and not run.manifest.get("like"):
-        words += ["--metrics", ",".join(options["metrics"])]
-    for name in ("images", "card", "split", "instruction", "limit"):
-        if options[name] is not None:
-            words += [f"--{name}", str(options[name])]
-    if options["columns"]:
-        words += ["--columns", ",".join(f"{k}={v}" for k, v in options["columns"].items())]
-    for path in options["imports"]:
-        words += ["--import", path]
-    return shlex.join(words)

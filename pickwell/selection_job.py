@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,16 +62,17 @@ def select(
         settings = checked(SelectConfig, {**settings.model_dump(), **options}, "options of select")
     opened = run if isinstance(run, Run) else open_run(run)
     folder = Path(out)
-    _refuse_foreign_folder(folder)
-    source = _source_of(opened)
+    refuse_foreign_selection(folder)
+    if not len(opened.scores):
+        raise BadInputError(f"{opened.folder} holds no row.", "Score data that has some.")
+    _refuse_idle(settings, set(options) if "method" in options else set(given))
+    source = source_of_run(opened)
     judged = judge(opened, settings)
     # what "auto" stood for: a later fit must not change what this selection means
     settings = settings.model_copy(update={"quality": judged.setting})
     candidates = make_candidates(opened, judged)
     on_progress("choose", 0, None)
-    chosen = choose(
-        candidates, settings.budget, method=settings.method, **_picker_options(settings)
-    )
+    chosen = choose(candidates, settings.budget, method=settings.method, **picker_options(settings))
     comparison = compare(opened, chosen, settings)
     chosen = replace(
         chosen,
@@ -135,7 +135,7 @@ def verdict(run: Run, comparison: Sequence[BesideRandom]) -> list[str]:
     return [f"{words[key]}: {', '.join(names)}." for key, names in groups.items() if names]
 
 
-def _picker_options(settings: SelectConfig) -> dict[str, Any]:
+def picker_options(settings: SelectConfig) -> dict[str, Any]:
     """Only what the method knows: the others keep their defaults."""
     from selector.duplicates import NearDuplicate
     from selector.picker import Options, find_picker
@@ -153,16 +153,38 @@ def _picker_options(settings: SelectConfig) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name in uses}
 
 
-def _refuse_foreign_folder(folder: Path) -> None:
+def _refuse_idle(settings: SelectConfig, given: set[str]) -> None:
+    """Refuse an option that was given with the method and means nothing to it."""
+    from selector.picker import Options, find_picker
+
+    uses = find_picker(settings.method, Options()).uses
+    known = {"clusters": "clusters", "clustering": "algorithm", "space": "space"}
+    known |= {"tempering": "tempering", "near_duplicate": "near_duplicate"}
+    for option, name in known.items():
+        if option in given and name not in uses:
+            raise BadInputError(
+                f"--{option.replace('_', '-')} means nothing to the method {settings.method!r}.",
+                "Leave it out, or choose another --method.",
+            )
+
+
+def refuse_foreign_selection(folder: Path) -> None:
+    """Never replace a folder that is not a selection.
+
+    Raises:
+        BadInputError: It is a file, or holds something else.
+    """
     if folder.is_file():
         raise BadInputError(f"{folder} is a file.", "Name a folder after --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
+    # many programs write a manifest.json: what is replaced must be a selection
+    own = all((folder / name).is_file() for name in ("manifest.json", "selection.parquet"))
+    if folder.is_dir() and any(folder.iterdir()) and not own:
         raise BadInputError(
             f"{folder} is not empty and holds no selection.", "Name a new folder after --out."
         )
 
 
-def _source_of(run: Run) -> Source:
+def source_of_run(run: Run) -> Source:
     """The input of a run, opened again for its records; it must not have changed."""
     from data_cards.source import open_source
 
@@ -170,7 +192,7 @@ def _source_of(run: Run) -> Source:
     settings = checked(ScoreConfig, run.manifest["options"], str(run.folder / "run.json"))
     for entry in described["files"]:
         path = Path(entry["path"])
-        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+        if not _unchanged(path, entry):
             what = "has changed" if path.exists() else "is gone"
             raise BadInputError(
                 f"{path} {what} since it was scored.",
@@ -187,6 +209,14 @@ def _source_of(run: Run) -> Source:
     )
 
 
+def _unchanged(path: Path, entry: Mapping[str, Any]) -> bool:
+    from pickwell.selection_files import sha256
+
+    if not path.is_file() or path.stat().st_size != entry["bytes"]:
+        return False
+    return "sha256" not in entry or sha256(path) == entry["sha256"]
+
+
 def _write_folder(
     folder: Path,
     run: Run,
@@ -197,16 +227,12 @@ def _write_folder(
     truth: Sequence[Comparison] | None,
 ) -> None:
     """Write everything beside the old folder, then swap: never half a selection."""
-    import shutil
-
     from pickwell.report_chapters import chapters_of
     from pickwell.report_job import make_report
     from pickwell.selection_card import write_card
-    from pickwell.selection_files import sha256, write_manifest, write_table
+    from pickwell.selection_files import replaced_folder, sha256, write_manifest, write_table
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as work:
         place = dict(
             zip(
                 run.scores["id"].to_pylist(),
@@ -239,10 +265,3 @@ def _write_folder(
                 "truth": truth,
             },
         )
-        work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise

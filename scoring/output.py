@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,7 +59,9 @@ class ParquetStream:
 
     def abandon(self) -> None:
         """Remove what was written."""
-        self._writer.close()
+        with suppress(OSError):  # on a full disk there is no room for the last bytes either
+            self._writer.close()
+        self._writer.is_open = False  # or its destructor tries once more, and complains
         self._temporary.unlink(missing_ok=True)
 
 
@@ -93,7 +96,8 @@ class VectorFile:
 
     def abandon(self) -> None:
         """Remove what was written."""
-        self._handle.close()
+        with suppress(OSError):
+            self._handle.close()
         self._temporary.unlink(missing_ok=True)
 
 

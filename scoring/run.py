@@ -85,11 +85,21 @@ class Run:
     @cached_property
     def scores(self) -> pa.Table:
         """The ScoreTable: ``id``, a column per metric column, ``status``, ``error``, ``notes``."""
-        return pq.read_table(self.folder / "scores.parquet", memory_map=True)
+        return self._table("scores.parquet")
 
     def samples(self, columns: list[str] | None = None) -> pa.Table:
         """What each row is, in input order (columns of :data:`SAMPLES`)."""
-        return pq.read_table(self.folder / "samples.parquet", columns=columns, memory_map=True)
+        return self._table("samples.parquet", columns)
+
+    def _table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        try:
+            return pq.read_table(self.folder / name, columns=columns, memory_map=True)
+        except (pa.ArrowException, OSError) as error:
+            said = str(error).splitlines()[0]
+            raise BadInputError(
+                f"{self.folder / name} cannot be read: {said}",
+                "Type the same `pickwell score` command again: nothing is computed twice.",
+            ) from error
 
     def iterate_samples(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """The same, a batch at a time."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data_cards.columns import recognise_columns
 from data_cards.errors import BadInputError
 from data_cards.readers.base import Wanted, register_format
-from data_cards.readers.parquet import batch_records
+from data_cards.readers.parquet import batch_records, mapped_names, row_sample
 from data_cards.records import RecordReader
 from data_cards.replacing import refuse_overwriting, replacing
 
@@ -55,16 +55,11 @@ class HuggingFace:
         reader = RecordReader(
             source.columns, source.name, source.image_root, source.default_instruction
         )
-        mapped = {name for f in source.columns.values() for name in f.split("|") if name}
         row = 0
         for table in _tables(_load(source), source):
-            names = [name for name in table.column_names if name in mapped]
+            names = mapped_names(source, table.column_names)
             for record in batch_records(table.select(names)):
-                where = f"{source.name}:row {row}"
-                if isinstance(record, str):
-                    yield reader.bad(row, where, record)
-                else:
-                    yield reader.sample(record, row, where)
+                yield row_sample(reader, record, row, f"{source.name}:row {row}")
                 row += 1
 
     def copy_rows(

@@ -79,17 +79,12 @@ class Parquet:
         reader = RecordReader(
             source.columns, source.name, source.image_root, source.default_instruction
         )
-        mapped = {name for field in source.columns.values() for name in field.split("|") if name}
         row = 0
         for path in parquet_files(source.file):
             with open_parquet(path) as table:
-                names = [n for n in table.schema_arrow.names if n in mapped]
+                names = mapped_names(source, table.schema_arrow.names)
                 for local, record in enumerate(_records(table, names, path)):
-                    where = f"{path.name}:row {local}"
-                    if isinstance(record, str):
-                        yield reader.bad(row, where, record)
-                    else:
-                        yield reader.sample(record, row, where)
+                    yield row_sample(reader, record, row, f"{path.name}:row {local}")
                     row += 1
 
     def copy_rows(
@@ -140,6 +135,19 @@ def _records(table: pq.ParquetFile, names: list[str], path: Path) -> Iterator[di
             f"{path} is damaged after row {done}: {str(error).splitlines()[0]}",
             "Download or write it again.",
         ) from error
+
+
+def mapped_names(source: Source, names: Sequence[str]) -> list[str]:
+    """Those of the columns that the mapping asks for; the others are never read."""
+    mapped = {name for field in source.columns.values() for name in field.split("|") if name}
+    return [name for name in names if name in mapped]
+
+
+def row_sample(reader: RecordReader, record: dict[str, Any] | str, row: int, where: str) -> Sample:
+    """The sample of a record, or of the reason why there is none (see :func:`batch_records`)."""
+    if isinstance(record, str):
+        return reader.bad(row, where, record)
+    return reader.sample(record, row, where)
 
 
 def batch_records(batch: Any) -> list[dict[str, Any] | str]:

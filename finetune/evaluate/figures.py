@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from finetune.evaluate import short_answers
-from finetune.evaluate.bootstrap import Estimate, bootstrap, mean, ratio, ratio_difference
+from finetune.evaluate.bootstrap import (
+    Estimate,
+    bootstrap,
+    mean,
+    never,
+    ratio,
+    ratio_difference,
+)
 from finetune.evaluate.plan import Options
 from finetune.evaluate.result import Difference, Direction, Figure
 from finetune.evaluate.two_choice import prefers
@@ -179,6 +186,11 @@ def differences(
         parts = np.column_stack([*kind.parts(one), *kind.parts(two)])
         counts = np.isfinite(parts).all(axis=1)
         found = _bootstrap(parts[counts], _where(clusters, counts), ratio_difference, options)
+        same = kind.unit == "share" and (parts[counts][:, 0] == parts[counts][:, 2]).all()
+        if same and found.low is not None:
+            # Resampling cannot move a difference that never occurred; it is not certain for that.
+            far = never(found.clusters)
+            found = replace(found, low=-far, high=far)
         made[kind.name] = Difference(
             kind.name, _known(found.value), _known(found.low), _known(found.high),
             found.samples, found.clusters, kind.unit, kind.direction,
@@ -194,6 +206,8 @@ def same_tokens(rows: pa.Table, baseline: pa.Table) -> bool:
     return bool((one[both] == two[both]).all())
 
 
+_FEWEST = 6
+"""Fewest images for a verdict: five on one side happen by chance alone once in sixteen times."""
 _MAIN = ("nll", "two_choice_mean", "two_choice_mean_blind")
 _SHORT = ("exact", "contained", "contained_cut")
 
@@ -205,7 +219,10 @@ def _estimate(
     counts = np.isfinite(top) & np.isfinite(bottom)
     labels = _where(clusters, counts)
     if kind.unit == "share":
-        return mean(top[counts], labels, draws=options.draws, seed=options.seed)
+        found = mean(top[counts], labels, draws=options.draws, seed=options.seed)
+        if kind.name.endswith("_gain") and not top[counts].any() and found.high is not None:
+            return replace(found, low=-found.high)  # a gain may also be a loss
+        return found
     return _bootstrap(np.column_stack([top, bottom])[counts], labels, ratio, options)
 
 
@@ -256,7 +273,7 @@ def _known(value: float | None) -> float | None:
 def _verdict(
     found: Estimate, direction: Direction
 ) -> Literal["better", "worse", "different", "no difference shown", "not known"]:
-    if found.low is None or found.high is None:
+    if found.low is None or found.high is None or found.clusters < _FEWEST:
         return "not known"
     if found.low <= 0 <= found.high:
         return "no difference shown"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from finetune.evaluate.batching import Ask, alike, batches
 from finetune.evaluate.features import ImageFeatures
+from finetune.evaluate.kept import Kept
 from finetune.evaluate.sequences import Prompt, Reply
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,10 @@ class Scorer:
     ) -> None:
         self.model, self.features = model, features
         self.batch_size, self.pad = batch_size, pad
-        own_places = any(hasattr(module, "rope_deltas") for module in _outer(model))
-        self.way: Literal["padded", "equal", "plain"] = "equal" if own_places else "padded"
+        self.way: Literal["padded", "equal", "plain"] = (
+            "equal" if has_own_positions(model) else "padded"
+        )
+        self.kept = Kept()
         self._checked: set[bool] = set()
 
     def check(self, ask: Ask, pixels: Mapping[str, Any]) -> None:
@@ -89,7 +92,7 @@ class Scorer:
     def _gap(self, ask: Ask, expected: Sequence[Likelihood]) -> float:
         """Difference to the plain way, in nats per token; infinite where the model fails."""
         try:
-            found = next(iter(self._pass([ask], padding=3 if self.way == "padded" else 0)))[1]
+            [found] = self._pass([ask], padding=3 if self.way == "padded" else 0)
         except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
             log.info("%s fails: %s", type(self.model).__name__, error)
             return math.inf
@@ -116,14 +119,12 @@ class Scorer:
                 if self.way == "plain":
                     made = [self._one(ask) for ask in batch]
                 else:
-                    made = [likelihoods for _, likelihoods in self._pass(batch)]
+                    made = self._pass(batch)
                 found.update(zip(rows, made, strict=True))
                 on_batch(len(rows))
         return [found[row] for row in range(len(asks))]
 
-    def _pass(
-        self, batch: Sequence[Ask], padding: int = 0
-    ) -> Iterator[tuple[Ask, tuple[Likelihood, ...]]]:
+    def _pass(self, batch: Sequence[Ask], padding: int = 0) -> list[tuple[Likelihood, ...]]:
         """The prompts, then all their replies after the kept keys and values."""
         import torch
 
@@ -155,28 +156,30 @@ class Scorer:
                 use_cache=True,
                 logits_to_keep=1,
             )
+            for place, ask in enumerate(batch):
+                if ask.keep is not None and placed:
+                    cache = read.past_key_values
+                    self.kept.put(ask.keep, cache, place, len(ask.prompt.ids))
             replies = [reply for ask in batch for reply in ask.replies]
-            each = len(replies) // len(batch)
-            firsts = read.logits[:, -1].float().log_softmax(-1).repeat_interleave(each, dim=0)
-            opening = torch.tensor([[reply.ids[0]] for reply in replies], device=device)
-            scores: list[list[float]] = firsts.gather(1, opening).tolist()
+            whose = [place for place, ask in enumerate(batch) for _ in ask.replies]
+            firsts = read.logits[:, -1].float().log_softmax(-1)
+            scores = [[v] for v in firsts[whose, [reply.ids[0] for reply in replies]].tolist()]
             parts = alike(replies) if placed else [list(range(len(replies)))]
             for part in parts:
-                cache = read.past_key_values
-                if not placed:
-                    cache.batch_repeat_interleave(each)
-                    given = {}
-                else:
-                    cache = cache if part is parts[-1] else copy.deepcopy(cache)
-                    owners = torch.tensor(part, device=device) // each
-                    cache.batch_select_indices(owners)
+                cache = (
+                    read.past_key_values
+                    if part is parts[-1]
+                    else copy.deepcopy(read.past_key_values)
+                )
+                owners = torch.tensor([whose[row] for row in part], device=device)
+                cache.batch_select_indices(owners)
+                if placed:
                     given = {"attention_mask": mask[owners], "position_ids": sizes[owners, None]}
                 found = self._go_on(cache, [replies[row] for row in part], given)
                 for row, values in zip(part, found, strict=True):
                     scores[row] += values
-        for place, ask in enumerate(batch):
-            mine = scores[place * each : (place + 1) * each]
-            yield ask, tuple(_sum(*pair) for pair in zip(ask.replies, mine, strict=True))
+        mine = iter(scores)
+        return [tuple(_sum(reply, next(mine)) for reply in ask.replies) for ask in batch]
 
     def _go_on(
         self, cache: Any, replies: Sequence[Reply], given: Mapping[str, Any]
@@ -239,6 +242,11 @@ class Scorer:
             targets = torch.tensor(reply.ids, device=device)
             found.append(_sum(reply, scores.gather(1, targets[:, None])[:, 0].tolist()))
         return tuple(found)
+
+
+def has_own_positions(model: Any) -> bool:
+    """Whether the model places image tokens by itself, and keeps offsets for later tokens."""
+    return any(hasattr(module, "rope_deltas") for module in _outer(model))
 
 
 def forget_positions(model: Any) -> None:

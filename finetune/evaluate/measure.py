@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from data_cards.errors import BadInputError, BadRowError
-from data_cards.sample import Sample
-from finetune.data import pictures
+from data_cards.errors import BadInputError
 from finetune.evaluate.features import ImageFeatures
 from finetune.evaluate.generate import Output, generate
-from finetune.evaluate.likelihood import Ask, Likelihood, Scorer
+from finetune.evaluate.likelihood import Likelihood, Scorer
 from finetune.evaluate.plan import Case, Options
-from finetune.evaluate.sequences import Prompt, Reply, read, read_other
+from finetune.evaluate.questions import Questions
+from finetune.evaluate.sequences import Prompt
 from finetune.evaluate.stores import LIKELIHOODS, OUTPUTS, Stores, longest
 from selector.order import id_digests
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from finetune.models.load import LoadedVlm
 
 _SHARD = 64
@@ -54,18 +51,34 @@ def measure(
         on_progress: Called with the number of cases that are done.
 
     Raises:
-        BadInputError: The model has no chat template, or a slow tokenizer.
+        BadInputError: The model has no chat template, or a slow tokenizer; or it does not fit.
     """
+    import torch
+
     _require_usable(vlm)
     features = ImageFeatures(vlm.model)
     pad = vlm.processor.tokenizer.pad_token_id or 0
     scorer = Scorer(vlm.model, features, batch_size=options.batch_size, pad=pad)
-    work = _Work(vlm, stores, options, features, scorer, longest(vlm.model, options))
+    work = _Work(vlm, stores, options, features, scorer)
     waiting = [case for case in cases if work.lacks(case)]
     done = len(cases) - len(waiting)
     on_progress(done)
     for shard in _shards(waiting, options.seed):
-        work.run(shard)
+        shown = done
+
+        def on_share(share: float, begin: int = done, size: int = len(shard)) -> None:
+            nonlocal shown
+            if begin + int(share * (size - 1)) > shown:  # the last one when all are stored
+                shown = begin + int(share * (size - 1))
+                on_progress(shown)
+
+        try:
+            work.run(shard, on_share)
+        except torch.OutOfMemoryError as error:
+            raise BadInputError(
+                f"The memory of {vlm.model.device} does not suffice for this many prompts at once.",
+                f"Pass a --batch-size below {options.batch_size}; what was computed is kept.",
+            ) from error
         done += len(shard)
         on_progress(done)
     return Effort(work.replies, work.outputs, features.computed, scorer.way)
@@ -81,10 +94,10 @@ class _Work:
         options: Options,
         features: ImageFeatures,
         scorer: Scorer,
-        limit: int,
     ) -> None:
         self.vlm, self.stores, self.options = vlm, stores, options
-        self.features, self.scorer, self.limit = features, scorer, limit
+        self.features, self.scorer = features, scorer
+        self.limit = longest(vlm.model, options)
         self.replies = self.outputs = 0
 
     def lacks(self, case: Case) -> bool:
@@ -93,91 +106,30 @@ class _Work:
             output is not None and output not in self.stores.outputs
         )
 
-    def run(self, shard: Sequence[Case]) -> None:
-        asks: list[tuple[tuple[bytes, ...], Ask]] = []
-        wanted: list[tuple[bytes, Prompt]] = []
-        failed: dict[bytes, str] = {}
-        mute: dict[bytes, str] = {}
-        claimed: set[bytes] = set()
+    def run(self, shard: Sequence[Case], on_share: Callable[[float], None]) -> None:
+        """Measure some cases; what each step made is stored before the next one begins."""
+        questions = Questions(
+            self.vlm.processor, self.stores, self.features, self.scorer, self.limit
+        )
         for case in shard:
-            try:
-                images = pictures(case.sample.images)
-                seeing = self._asks(case, images, claimed, failed)
-            except BadRowError as error:
-                failed |= dict.fromkeys(case.reply_keys.values(), error.reason)
-                if case.output_key is not None:
-                    mute[case.output_key] = error.reason
-                continue
-            asks += [(keys, ask) for keys, ask in seeing[1] if keys]
-            output = case.output_key
-            if output is not None and output not in self.stores.outputs:
-                wanted.append((output, seeing[0]))
-        found = self.scorer.score([ask for _, ask in asks])
+            questions.add(case)
+        asks = questions.asks()
+        units = max(1, len(asks) + len(questions.wanted))
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            on_share(done / units)
+
+        found = self.scorer.score([ask for _, ask in asks], count)
         rows = {
             key: likelihood
             for (keys, _), likelihoods in zip(asks, found, strict=True)
             for key, likelihood in zip(keys, likelihoods, strict=True)
         }
-        self._store_likelihoods(rows, failed)
-        self._generate(dict(wanted), mute)
-
-    def _asks(
-        self,
-        case: Case,
-        images: Sequence[Image],
-        claimed: set[bytes],
-        failed: dict[bytes, str],
-    ) -> tuple[Prompt, list[tuple[tuple[bytes, ...], Ask]]]:
-        """The prompt with the images, and what to score after it and after the blind one."""
-        keys = case.reply_keys
-        image_key = b"".join(case.image_keys)
-        prompt, right = self._read(case.sample, images, image_key)
-        made = [self._ask(case, case.sample, prompt, right, "", claimed, failed)]
-        if any(name.startswith("blind") for name in keys):
-            sample = case.sample
-            if self.options.blind == "blank":
-                grey = [_blank(image) for image in images]
-                sizes = b"blank" + repr([image.size for image in images]).encode()
-                hidden, right = self._read(sample, grey, sizes)
-            else:
-                sample = replace(sample, images=())
-                hidden, right = self._read(sample, [], b"")
-            made.append(self._ask(case, sample, hidden, right, "blind_", claimed, failed))
-        return prompt, made
-
-    def _read(
-        self, sample: Sample, images: Sequence[Image], image_key: bytes
-    ) -> tuple[Prompt, Reply]:
-        prompt, right = read(self.vlm.processor, sample, images, self.limit)
-        seen = Prompt(prompt.ids, prompt.types, self.features.see(image_key, prompt.vision))
-        self.scorer.check(Ask(seen, (right, right)), prompt.vision)
-        if not self.features.reusable:
-            seen = prompt
-        return seen, right
-
-    def _ask(
-        self,
-        case: Case,
-        sample: Sample,
-        prompt: Prompt,
-        right: Reply,
-        prefix: str,
-        claimed: set[bytes],
-        failed: dict[bytes, str],
-    ) -> tuple[tuple[bytes, ...], Ask]:
-        keys = case.reply_keys
-        replies = {keys[f"{prefix}right"]: right}
-        if case.wrong is not None:
-            key = keys[f"{prefix}wrong"]
-            try:
-                replies[key] = read_other(
-                    self.vlm.processor, sample, case.wrong, prompt, self.limit
-                )
-            except BadRowError as error:
-                failed[key] = f"wrong response: {error.reason}"
-        fresh = [k for k in self.stores.likelihoods.missing(replies) if k not in claimed]
-        claimed.update(fresh)
-        return tuple(fresh), Ask(prompt, tuple(replies[k] for k in fresh))
+        self._store_likelihoods(rows, questions.failed)
+        self._generate(questions.wanted, questions.mute, count)
 
     def _store_likelihoods(
         self, rows: Mapping[bytes, Likelihood], failed: Mapping[bytes, str]
@@ -199,17 +151,25 @@ class _Work:
         self.stores.likelihoods.append(keys, table)
         self.replies += len(rows)
 
-    def _generate(self, wanted: Mapping[bytes, Prompt], mute: Mapping[bytes, str]) -> None:
+    def _generate(
+        self,
+        wanted: Mapping[bytes, Prompt],
+        mute: Mapping[bytes, str],
+        on_batch: Callable[[int], None],
+    ) -> None:
         lines: dict[bytes, dict[str, Any]] = {
             key: {"error": reason} for key, reason in mute.items()
         }
+        reads = self.scorer.kept.take_all()
         said: list[Output] = generate(
             self.vlm.model,
             self.vlm.processor.tokenizer,
             list(wanted.values()),
             self.features,
+            reads=[reads.get(key) for key in wanted],
             max_new_tokens=self.options.max_new_tokens,
             batch_size=2 * self.options.batch_size,
+            on_batch=on_batch,
         )
         for key, output in zip(wanted, said, strict=True):
             lines[key] = {
@@ -246,9 +206,3 @@ def _shards(cases: Sequence[Case], seed: int) -> Iterator[list[Case]]:
     )
     for start in range(0, len(order), _SHARD):
         yield [cases[row] for row in order[start : start + _SHARD]]
-
-
-def _blank(image: Image) -> Image:
-    from PIL import Image as Images
-
-    return Images.new("RGB", image.size, (128, 128, 128))

@@ -13,7 +13,7 @@ from data_cards.errors import BadRowError
 from data_cards.images import read_bytes
 from data_cards.sample import Sample
 from finetune.evaluate.bootstrap import shared_images
-from finetune.evaluate.short_answers import is_short
+from finetune.evaluate.short_answers import is_short, normalise
 from finetune.evaluate.two_choice import Item, draw_wrong, has_one_response
 from scoring.store import content_key
 from selector.order import canonical_order, id_digests
@@ -65,6 +65,7 @@ class Case:
         note: Why there is none.
         short: Whether its answer is generated and compared.
         shown: Whether it is one of the sample generations.
+        blind: What stands for not seeing the image.
     """
 
     sample: Sample
@@ -75,19 +76,24 @@ class Case:
     note: str | None = None
     short: bool = False
     shown: bool = False
+    blind: Blind = "without"
 
     @property
     def reply_keys(self) -> dict[str, bytes]:
-        """Addresses of the likelihoods: ``right``, ``wrong``, ``blind_right``, ``blind_wrong``."""
+        """Addresses of the likelihoods: ``right``, ``wrong``, ``blind_right``, ``blind_wrong``.
+
+        Without the image only texts matter, so samples that ask and answer the same share these.
+        """
         if self.error is not None:
             return {}
         found = {"right": _key(self.sample, None, self.image_keys)}
         if self.wrong is not None:
             found["wrong"] = _key(self.sample, self.wrong, self.image_keys)
         if self.image_keys:
+            hidden = self.image_keys if self.blind == "blank" else ()
             for name in list(found):
                 response = None if name == "right" else self.wrong
-                found[f"blind_{name}"] = _key(self.sample, response, self.image_keys, blind=True)
+                found[f"blind_{name}"] = _key(self.sample, response, hidden, self.blind)
         return found
 
     @property
@@ -145,6 +151,7 @@ def make_cases(
                 and single
                 and is_short(sample.response, options.short_words),
                 shown=sample.id in shown,
+                blind=options.blind,
             )
         )
     return cases
@@ -169,16 +176,26 @@ def _wrong_responses(
             continue
         if not has_one_response(sample):
             found[sample.id] = (None, "several responses: not in the two-choice question")
-        elif given.get(sample.id, "").strip():
-            found[sample.id] = (given[sample.id].strip(), None)
+            continue
+        items.append(
+            Item(sample.id, sample.source, sample.instruction, sample.response, frozenset(keys))
+        )
+    for item, drawn in zip(items, draw_wrong(items, seed), strict=True):
+        stated = given.get(item.id, "").strip()
+        if stated and stated != item.response.strip() and _differ(stated, item.response):
+            found[item.id] = (stated, None)
+        elif stated:
+            found[item.id] = (None, "the wrong response that the data give is the right one")
         else:
-            items.append(
-                Item(sample.id, sample.source, sample.instruction, sample.response, frozenset(keys))
-            )
-    for item, response in zip(items, draw_wrong(items, seed), strict=True):
-        note = None if response is not None else "no other sample has a different response"
-        found[item.id] = (response, note)
+            note = None if drawn is not None else "no other sample has a different response"
+            found[item.id] = (drawn, note)
     return found
+
+
+def _differ(one: str, two: str) -> bool:
+    """Whether two texts differ in more than case and marks; texts of marks alone always do."""
+    plain = normalise(one)
+    return not plain or plain != normalise(two)
 
 
 def _shown(
@@ -203,10 +220,10 @@ def _shown(
 
 
 def _key(
-    sample: Sample, response: str | None, images: tuple[bytes, ...], *, blind: bool = False
+    sample: Sample, response: str | None, images: tuple[bytes, ...], seen: str = "seeing"
 ) -> bytes:
     turns = [
         (t.role, response if t.role == "assistant" and response is not None else t.text)
         for t in sample.turns
     ]
-    return content_key(json.dumps(turns), "blind" if blind else "seeing", *images)
+    return content_key(json.dumps(turns), seen, *images)

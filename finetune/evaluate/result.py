@@ -55,7 +55,7 @@ class Difference:
         unit: Of value and interval.
         direction: Which way is better.
         verdict: ``better`` or ``worse`` where the interval leaves out zero, ``no difference
-            shown`` where it does not, ``not known`` without an interval.
+            shown`` where it does not, ``not known`` with fewer than six images.
     """
 
     name: str

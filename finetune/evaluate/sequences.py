@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadRowError
 from data_cards.sample import Sample, Turn
-from finetune.data import _special_words, chat, is_per_token, process
+from finetune.data import chat, is_per_token, process, special_words
 from finetune.responses import IGNORED, render, response_labels
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ def read_other(
         text, add_special_tokens=not (bos is not None and text.startswith(bos))
     )["input_ids"]
     _, plain_labels = response_labels(processor, messages, plain)
+    start = _first(plain_labels)
     # The images' tokens are multiplied before the response; what follows is the same as in text.
-    spread = [*prompt.ids, *plain[_first(plain_labels) :]]
+    spread = [*prompt.ids, *plain[start:]]
     ids, labels = response_labels(processor, messages, spread)
-    if _first(labels) != len(prompt.ids):
+    if _first(labels) != len(prompt.ids) or plain[start - 1] != prompt.ids[-1]:
         raise BadRowError("the response's tokens cannot be told from the rest")
     _refuse_long(len(ids), max_tokens)
     return _reply(processor, ids, labels)
@@ -135,7 +136,7 @@ def _reply(processor: Any, ids: Sequence[int], labels: Sequence[int]) -> Reply:
 def _refuse_texts(processor: Any, sample: Sample) -> None:
     """The same texts that training refuses: control tokens, and empty answers."""
     for turn in sample.turns:
-        found = next((word for word in _special_words(processor) if word in turn.text), None)
+        found = next((word for word in special_words(processor) if word in turn.text), None)
         if found is not None:
             raise BadRowError(f"the text holds the model's special token {found!r}")
         if turn.role == "assistant" and not turn.text.strip():

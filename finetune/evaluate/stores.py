@@ -16,7 +16,7 @@ from scoring.store import KeyedStore
 if TYPE_CHECKING:
     from finetune.models.load import LoadedVlm
 
-VERSION = 1
+VERSION = 2
 """Counted up when a stored number would come out differently."""
 LIKELIHOODS = pa.schema(
     {
@@ -46,7 +46,7 @@ def open_stores(cache: Path, vlm: LoadedVlm, options: Options) -> Stores:
     Args:
         cache: Folder with all stores.
         vlm: The model.
-        options: Limits and the kind of blindness.
+        options: Limits.
     """
     precision = str(vlm.model.dtype)
     limit = longest(vlm.model, options)
@@ -56,7 +56,7 @@ def open_stores(cache: Path, vlm: LoadedVlm, options: Options) -> Stores:
         return cache / f"{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
     return Stores(
-        KeyedStore(folder("evaluate-likelihood", options.blind), LIKELIHOODS),
+        KeyedStore(folder("evaluate-likelihood"), LIKELIHOODS),
         KeyedStore(folder("evaluate-outputs", options.max_new_tokens), OUTPUTS),
     )
 

@@ -16,7 +16,7 @@ def finetune(
     out: Path = typer.Option(..., "--out", "-o", help="Folder of the trained model."),
     model: str = typer.Option(None, help="embedded (default), a folder, or a hub id."),
     train: str = typer.Option(None, help="projector (default), lora or all."),
-    steps: int = typer.Option(None, min=1, help="Optimiser steps; or:"),
+    steps: int = typer.Option(None, min=1, help="Optimiser steps, instead of --epochs."),
     epochs: float = typer.Option(None, help="Passes over the data (default 3)."),
     batch_size: int = typer.Option(None, min=1, help="Samples per pass and process; default 8."),
     gradient_accumulation: int = typer.Option(
@@ -25,6 +25,10 @@ def finetune(
     learning_rate: float = typer.Option(
         None, help="Peak; default 1e-3 (projector), 2e-4 (lora), 2e-5 (all)."
     ),
+    warmup: float = typer.Option(
+        None, help="Share of the steps over which the learning rate rises; default 0.03."
+    ),
+    weight_decay: float = typer.Option(None, help="Of AdamW; default 0."),
     max_length: int = typer.Option(
         None, min=1, help="Longest sample in tokens; a longer one is left out, never cut."
     ),
@@ -77,6 +81,8 @@ def finetune(
         batch_size=batch_size,
         gradient_accumulation=gradient_accumulation,
         learning_rate=learning_rate,
+        warmup=warmup,
+        weight_decay=weight_decay,
         max_length=max_length,
         bf16=bf16,
         lora_rank=lora_rank,

@@ -34,7 +34,7 @@ def formats(
         for name, known in known_formats().items():
             table.add_row(name, known.summary)
         out.print(table)
-        out.print(f"\nData cards: {', '.join(list_cards())}")
+        out.print(f"\nData cards: {', '.join(list_cards())}", markup=False)
         return
     source = open_source(
         data,
@@ -46,8 +46,8 @@ def formats(
     )
     print_source(source)
     for sample in islice(source.samples(), 3):
-        out.print(f"\n[bold]{sample.where}[/bold]  id", end=" ")
-        out.print(sample.id, markup=False)
+        out.print(f"\n{sample.where}", style="bold", markup=False, end="  ")
+        out.print(f"id {sample.id}", markup=False)
         if sample.error:
             out.print(f"  bad row: {sample.error}", markup=False)
             continue

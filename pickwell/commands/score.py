@@ -34,6 +34,9 @@ def score(
     limit: int = typer.Option(None, min=1, help="Score only the first rows."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, help="Decoding threads; 0: one per core."),
+    max_pixels: int = typer.Option(
+        None, min=1, help="Larger images are refused by their header (50 million)."
+    ),
     seed: int = typer.Option(None, help="Seed of whatever draws."),
     config: ConfigFile = None,
     strict: Strict = False,
@@ -59,6 +62,7 @@ def score(
         limit=limit,
         cache=cache,
         workers=workers,
+        max_pixels=max_pixels,
         seed=seed,
     )
     settings = load_config(config).score

@@ -14,6 +14,9 @@ def select(
     out: Path = typer.Option(..., "--out", "-o", help="Selection folder to write."),
     budget: int = typer.Option(None, "--budget", "-b", min=1, help="How many (default 200)."),
     by: str = typer.Option(None, help="Rank by this column instead of the consensus."),
+    consensus: str = typer.Option(
+        None, help="Comma-separated columns that the consensus is made of; default: what applies."
+    ),
     quality: str = typer.Option(
         None, help="auto (default: RUN/quality if `fit` found one), consensus, or its folder."
     ),
@@ -21,15 +24,23 @@ def select(
     clusters: int = typer.Option(None, min=1, help="Number of clusters; default by budget."),
     clustering: str = typer.Option(None, help="kmeans (default) or spectral."),
     space: str = typer.Option(None, help="Cluster by image, text or both (default)."),
+    tempering: float = typer.Option(
+        None, help="Places by cluster size to this power: 1 proportional (default), 0 equal."
+    ),
     floor: list[str] = typer.Option(
         None, "--floor", help="Throw out rows beyond it, e.g. 'repetition<=0.5'; repeatable."
     ),
     default_floors: bool = typer.Option(None, help="The built-in floors (on)."),
-    near_duplicate: float = typer.Option(None, help="Cosine from which two are duplicates."),
+    near_duplicate: float = typer.Option(
+        None, help="Cosine from which two are duplicates (0.95); above 1: none are."
+    ),
     add_to: Path = typer.Option(
         None, "--add-to", help="Add to this selection: its picks stay, --budget is for new ones."
     ),
     copy_images: bool = typer.Option(None, "--copy-images", help="Copy the chosen images too."),
+    random_seeds: int = typer.Option(
+        None, min=5, help="Random draws that the choice is shown beside (200)."
+    ),
     seed: int = typer.Option(None, help="Seed of clusters and ties."),
     config: ConfigFile = None,
 ) -> None:
@@ -42,16 +53,19 @@ def select(
     given = overrides(
         budget=budget,
         by=by,
+        consensus=consensus,
         quality=quality,
         method=method,
         clusters=clusters,
         clustering=clustering,
         space=space,
+        tempering=tempering,
         floors=floor or None,
         default_floors=default_floors,
         near_duplicate=near_duplicate,
         add_to=add_to,
         copy_images=copy_images,
+        random_seeds=random_seeds,
         seed=seed,
     )
     settings = load_config(config).select

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pickwell.evaluate_lead import interval, lead, worded
 from pickwell.evaluation_summary import LABELS, length_bias
 from pickwell.report.build import clean, number
 from pickwell.report.generations import sample_generations
@@ -32,8 +33,8 @@ _GROUPS = (
         "two-choice",
         "Two-choice",
         "The right response against a wrong one",
-        "The wrong one answers the same kind of question about another image. Beside it the same"
-        " choice by the text alone: only what is gained over that comes from the image.",
+        "A drawn wrong one answers the same kind of question about another image. Beside it the"
+        " same choice by the text alone: only what is gained over that comes from the image.",
         tuple(name for name in LABELS if name.startswith("two_choice")),
     ),
     (
@@ -51,6 +52,8 @@ _LIMITS = (
     " (percentile bootstrap, images drawn whole). It does not speak of other data, other wrong"
     " responses or another training run.",
     "Figures are only as held out as the data: nothing here knows what the model was trained on.",
+    "Each verdict stands alone: of twenty figures without any true difference, one is expected to"
+    " come out as better or worse.",
     "Two-choice accuracy against a drawn wrong response is easier than against a wrong response"
     " that somebody made up to mislead.",
     "Exact and contained answers compare words, not meaning; a right answer in other words is"
@@ -106,7 +109,7 @@ def _page(
         "created": manifest["created"].replace("T", " ").replace("+00:00", " UTC"),
         "samples": manifest["samples"],
         "measured": manifest["samples"] - len(left_out),
-        "lead": _lead(result),
+        "lead": lead(result),
         "facts": _facts(result),
         "remarks": manifest["remarks"],
         "groups": [group for group in (_group(result, *g) for g in _GROUPS) if group["rows"]],
@@ -126,28 +129,6 @@ def _page(
         "command": manifest["command"],
         "versions": manifest["versions"],
     }
-
-
-def _lead(result: Evaluation) -> list[str]:
-    """The two figures that matter most, in words."""
-    lines = []
-    for name, words in (
-        ("nll", "Held-out response likelihood: {} nats per token"),
-        ("two_choice_mean", "Right response preferred: {}"),
-    ):
-        figure = result.figures[name]
-        if figure.value is None:
-            continue
-        mark = _mark(figure)
-        line = words.format(f"{mark['value']} ({mark['interval']})")
-        gap = result.differences.get(name)
-        if result.baseline is not None and gap is not None:
-            before = _mark(result.baseline[name])
-            moved = _mark(gap, sign=True)
-            line += f"; baseline {before['value']}, difference {moved['value']}"
-            line += f" ({moved['interval']}): {gap.verdict}"
-        lines.append(line + ".")
-    return lines
 
 
 def _facts(result: Evaluation) -> list[tuple[str, str]]:
@@ -189,7 +170,7 @@ def _row(result: Evaluation, name: str) -> dict[str, Any]:
     other = result.baseline[name] if result.baseline is not None else None
     gap = result.differences.get(name)
     low, high = _scale([f for f in (figure, other) if f is not None])
-    verdict = gap.verdict.replace("no difference shown", "not shown") if gap is not None else ""
+    verdict = gap.verdict if gap is not None else ""
     return {
         "label": LABELS[name],
         "what": figure.what,
@@ -197,7 +178,7 @@ def _row(result: Evaluation, name: str) -> dict[str, Any]:
         "ours": _mark(figure, low, high),
         "theirs": None if other is None else _mark(other, low, high),
         "gap": None if gap is None or gap.value is None else _mark(gap, sign=True),
-        "chance": "" if figure.chance is None else _value(figure.chance, figure.unit),
+        "chance": "" if figure.chance is None else worded(figure.chance, figure.unit),
         "chance_place": _place(figure.chance, low, high),
         "samples": figure.samples,
         "clusters": figure.clusters,
@@ -225,26 +206,12 @@ def _mark(
 ) -> dict[str, Any]:
     """One figure in words, and its places on the line in percent."""
     start, end = _place(figure.low, low, high), _place(figure.high, low, high)
-    interval = ""
-    if figure.low is not None and figure.high is not None:
-        low_words = _value(figure.low, figure.unit, sign).removesuffix(" %").removesuffix(" pp")
-        interval = f"{low_words} to {_value(figure.high, figure.unit, sign)}"
     return {
-        "value": _value(figure.value, figure.unit, sign),
-        "interval": interval,
+        "value": worded(figure.value, figure.unit, sign=sign),
+        "interval": interval(figure, sign=sign),
         "place": _place(figure.value, low, high),
         "band": None if start is None or end is None else (start, round(end - start, 3)),
     }
-
-
-def _value(value: float | None, unit: str, sign: bool = False) -> str:
-    if value is None:
-        return "–"
-    scaled, digits, mark = (value, 3, "")
-    if unit == "share":  # a difference of two shares is in percentage points
-        scaled, digits, mark = (100 * value, 1, " pp" if sign else " %")
-    text = f"{scaled:{'+' if sign else ''}.{digits}f}"
-    return text.replace("-", "−") + mark
 
 
 def _place(value: float | None, low: float, high: float) -> float | None:

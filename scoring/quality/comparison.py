@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from scoring.quality.design import Design
 from scoring.quality.labels import Labels
+from scoring.quality.usable import FEWEST_LABELS
 from scoring.quality.validation import (
     Validated,
     explained,
@@ -83,6 +86,30 @@ def beside_consensus(report: Mapping[str, Any], won: Mapping[str, Any]) -> str |
     return (
         f"The consensus, which has seen no label, ranks them as well (rank correlation "
         f"{known:.2f}, held out {learned:.2f}): --quality consensus may serve better."
+    )
+
+
+def above_floors(
+    found: Validated, labels: Labels, considered: np.ndarray | None
+) -> tuple[float | None, str | None]:
+    """R² among the labelled samples that can be chosen at all, and a sentence about it.
+
+    The bar is their own mean. Nothing is said where all of them, or fewer than ten, can be chosen,
+    and of labels of groups.
+    """
+    if considered is None or labels.grouped:
+        return None, None
+    passes = considered[np.concatenate(labels.members)]
+    if passes.all() or passes.sum() < FEWEST_LABELS:
+        return None, None
+    y, w = labels.values[passes], labels.weights[passes]
+    bar = float((w * (y - np.average(y, weights=w)) ** 2).sum())
+    if bar <= 0:
+        return None, f"All {passes.sum():,} labels of samples that pass the floors are equal."
+    r2 = float(1 - found.losses[passes].sum() / bar)
+    return r2, (
+        f"Among the {passes.sum():,} labelled samples that pass the floors its R² is {r2:.3f}; the "
+        f"other {(~passes).sum():,} are thrown out whatever it says of them."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from data_cards.errors import BadInputError
 from scoring.quality.comparison import (
     about_labels,
+    above_floors,
     adjusted,
     beside_consensus,
     compare,
@@ -147,6 +148,7 @@ def fit_quality(
         "seed_agreement": None,
         "consensus_spearman": None,
         "beyond_groups": None,
+        "r2_above_floors": None,
     }
     messages = [verdict(report, labels), *notes]
     fitted_on = {
@@ -165,8 +167,9 @@ def fit_quality(
     if not won:
         model = fallback(features, settings, columns, messages)
     else:
-        said = beside_consensus(report, rows[best])
-        messages += [said] if said else []
+        report["r2_above_floors"], above = above_floors(found[best], labels, settings.reference)
+        said = above, beside_consensus(report, rows[best])
+        messages[1:1] = [sentence for sentence in said if sentence]
         on_progress("importances", 0, None)
         design = make_design(values, labels, used[best])
         report["calibration"] = finite(calibration(found[best], design, settings.seed))

@@ -81,11 +81,15 @@ def attention(arrays: Arrays, rows: np.ndarray) -> np.ndarray:
             for h in range(arrays["alpha"].shape[1]):
                 a, b, c, d = (arrays[name][s, h] for name in ("A", "B", "C", "D"))
                 query, key = x[:, :, None], x[:, None, :]
-                logits = a * query * key + b * query + c * key + d
-                weight = np.exp(logits - logits.max(axis=2, keepdims=True))
+                weight = a * query
+                weight += c
+                weight *= key
+                weight += b * query + d
+                weight -= weight.max(axis=2, keepdims=True)
+                np.exp(weight, out=weight)
                 weight /= weight.sum(axis=2, keepdims=True)
                 value = arrays["alpha"][s, h] * x + arrays["beta"][s, h]
-                score += (weight * value[:, None, :]).sum(axis=(1, 2))
+                score += (weight.sum(axis=1) * value).sum(axis=1)
             total[start : start + step] += score
     return total / len(arrays["intercept"])
 

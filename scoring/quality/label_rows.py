@@ -42,7 +42,8 @@ def read_membership(path: Path) -> dict[str, str | None]:
     for number, row in enumerate(named_rows(read_content(path), path), 1):
         if "id" not in row or "group" not in row:
             raise BadInputError(
-                f"{path} has columns {', '.join(row)}.", "Give rows id,group, one per sample."
+                f"{path} has columns {', '.join(map(str, row))}.",
+                "Give rows id,group, one per sample.",
             )
         id_ = name_of(row["id"], f"{path}, row {number}: id")
         if id_ in belongs:

@@ -144,7 +144,7 @@ def read_labels(
     rows = named_rows(content, path)
     key = "id" if "id" in rows[0] else "group"
     if key not in rows[0] or "label" not in rows[0]:
-        raise BadInputError(f"{path} has columns {', '.join(rows[0])}.", FORMATS)
+        raise BadInputError(f"{path} has columns {', '.join(map(str, rows[0]))}.", FORMATS)
     values: dict[str, float] = {}
     extra: dict[str, dict[str, float]] = {"se": {}, "weight": {}}
     blocks: dict[str, str] = {}

@@ -26,6 +26,8 @@ TOKEN_WIDTH = 8
 HEADS = 1
 _CACHE_FLOATS = 400_000
 """Floats of one activation of all fits that run side by side: as many as stay in the cache."""
+_KEPT_FLOATS = 4_000_000
+"""The same where blocks are made further in (attention): what is kept for the derivative."""
 _STEP_FLOATS = 250_000
 """Floats of one activation of one fit: where the data are larger, a step sees a part of them."""
 Parameters = dict[str, "Tensor"]
@@ -73,7 +75,14 @@ class Attention:
         """Train one network per mask; the settings are stops on its way."""
         floats = HEADS * design.rows.shape[1] ** 2
         return train(
-            design, masks, seed, _start_attention, _score_attention, _pack_attention, floats
+            design,
+            masks,
+            seed,
+            _start_attention,
+            _score_attention,
+            _pack_attention,
+            floats,
+            most=_KEPT_FLOATS,
         )
 
 
@@ -85,6 +94,8 @@ def train(
     score: Callable[[Parameters, Tensor], Tensor],
     pack: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
     floats: int,
+    *,
+    most: int = _CACHE_FLOATS,
 ) -> list[list[Arrays]]:
     """Train one network per mask by Adam on the weighted squared error of unit means.
 
@@ -98,10 +109,11 @@ def train(
         score: Parameters and (n, k) rows to (fits, n) scores.
         pack: Parameters of one fit to what is stored.
         floats: Floats per row that the largest activation holds.
+        most: Floats of it that all fits side by side may hold; only speed depends on it.
     """
     import torch
 
-    side_by_side = max(1, _CACHE_FLOATS // (min(len(design.rows), 4096) * floats))
+    side_by_side = max(1, most // (min(len(design.rows), _rows_of_a_step(floats)) * floats))
     paths: list[list[Arrays]] = []
     for first in range(0, len(masks), side_by_side):
         part = masks[first : first + side_by_side]
@@ -122,7 +134,8 @@ def train(
             rows, unit, units = next(batches)
             scores = score(parameters, rows)
             if design.grouped:
-                sums = torch.zeros(len(part), len(units)).index_add(1, unit, scores)
+                place = unit.expand(len(part), -1)  # index_add takes ten times as long
+                sums = torch.zeros(len(part), len(units)).scatter_add(1, place, scores)
                 scores = sums / torch.bincount(unit, minlength=len(units))
             share = weights[:, units]
             loss = (share * (scores - targets[:, units]) ** 2).sum() * (len(design) / len(units))
@@ -147,11 +160,15 @@ def _rescaled(arrays: dict[str, np.ndarray], center: float, spread: float) -> Ar
     return {name: np.asarray(value)[None] for name, value in arrays.items()}
 
 
+def _rows_of_a_step(floats: int) -> int:
+    return max(_STEP_FLOATS // floats, 256)
+
+
 def _batches(design: Design, floats: int, seed: int) -> Any:
     """Endless (rows, unit of each row, units) for the steps: all, or whole units in turn."""
     import torch
 
-    most = max(_STEP_FLOATS // floats, 256)
+    most = _rows_of_a_step(floats)
     rows = torch.tensor(design.rows, dtype=torch.float32)
     if len(rows) <= most:
         everything = (rows, torch.tensor(design.unit), torch.arange(len(design)))
@@ -243,13 +260,13 @@ def _multiplied_out(p: Parameters) -> Parameters:
 
 
 def _score_attention(parameters: Parameters, rows: Tensor) -> Tensor:
+    from scoring.quality.token_attention import attend
+
     p = _multiplied_out(parameters)
+    fits, heads, _ = p["alpha"].shape
     x = rows.T.contiguous()  # samples last: every operation runs along them
-    query, key = x[:, None], x[None]
-    a, b, c, d = (p[name][..., None] for name in ("A", "B", "C", "D"))
-    weight = ((a * query + c) * key + (b * query + d)).softmax(dim=3)
-    value = p["alpha"][..., None] * x + p["beta"][..., None]
-    mixed = (weight.sum(dim=2) * value).sum(dim=(1, 2))
+    parts = (p[name].flatten(0, 1) for name in ("A", "B", "C", "D", "alpha", "beta"))
+    mixed = attend(x, *parts).view(fits, heads, -1).sum(dim=1)
     return mixed + p["linear"] @ x + p["intercept"][:, None]
 
 

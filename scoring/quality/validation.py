@@ -97,17 +97,34 @@ def within_one_error(losses: np.ndarray, best: np.ndarray, design: Design) -> bo
     return bool(difference.sum() <= error)
 
 
+def shuffled(design: Design, rng: np.random.Generator) -> np.ndarray:
+    """(u,) a new order of the labels in which those of a block stay together.
+
+    Labels of one block (one picture, one source) may be alike; dealt out one by one they would
+    look far more different from any prediction than chance alone makes them. Blocks therefore
+    change places as a whole, as runs of neighbours; where they differ in size a run may reach
+    over the edge of another.
+    """
+    names, block = np.unique(design.blocks, return_inverse=True)
+    if len(names) == len(design):
+        return rng.permutation(len(design))
+    order = np.empty(len(design), np.int64)
+    home = np.argsort(block, kind="stable")
+    order[home] = np.lexsort((rng.random(len(design)), rng.permutation(len(names))[block]))
+    return order
+
+
 def shuffle_test(found: Validated, design: Design, permutations: int, seed: int) -> float:
     """Chance of so small an error if the labels had nothing to do with the features.
 
-    The labels (with their weights) are shuffled against the held-out predictions. Under that
-    hypothesis both are independent already; that held-out predictions lean away from the labels
-    they were fitted without makes the test a little strict.
+    The labels (with their weights) are shuffled against the held-out predictions, those of a block
+    together (:func:`shuffled`). Under that hypothesis both are independent already; that held-out
+    predictions lean away from the labels they were fitted without makes the test a little strict.
     """
     rng = np.random.default_rng(seed)
     hits = 0
     for _ in range(permutations):
-        order = rng.permutation(len(design))
+        order = shuffled(design, rng)
         errors = found.predictions - design.labels[order]
         hits += int((design.weights[order] * errors**2).mean() <= found.mse * (1 + 1e-12))
     return (1 + hits) / (1 + permutations)
@@ -127,10 +144,10 @@ def refit_test(
     mean = find_regressor("mean")
     hits = 0
     for _ in range(permutations):
-        order = rng.permutation(len(design))
-        shuffled = replace(design, labels=design.labels[order], weights=design.weights[order])
-        again = cross_validate(regressor, shuffled, folds, seed)
-        bar = cross_validate(mean, shuffled, folds, seed)
+        order = shuffled(design, rng)
+        dealt = replace(design, labels=design.labels[order], weights=design.weights[order])
+        again = cross_validate(regressor, dealt, folds, seed)
+        bar = cross_validate(mean, dealt, folds, seed)
         hits += int(explained(again.losses, bar.losses) >= reached - 1e-12)
     return (1 + hits) / (1 + permutations)
 

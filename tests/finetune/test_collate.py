@@ -25,6 +25,14 @@ def test_a_batch_is_what_the_processor_makes_of_it(family, processors, make_samp
     assert whole[per_row : 2 * per_row].equal(alone["pixel_values"])
 
 
+def test_a_filler_counts_nowhere(processors, make_sample):
+    processor = processors("llava")
+    rows, _ = prepare([make_sample(n) for n in range(3)], processor)
+    batch = Collator(rows, 0, from_pixels(processor))([{"row": 1}, {"row": 3}])
+    assert (batch["labels"][0] != IGNORED).any() and (batch["labels"][1] == IGNORED).all()
+    assert len(batch["pixel_values"]) == 2
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_padding_does_not_change_a_loss(family, processors, vlm_folder, make_sample):
     """A sample's loss in a batch of unequal lengths, with a text-only one, is that of it alone."""

@@ -171,3 +171,12 @@ def test_epochs_and_seeds_differ():
     order.set_epoch(1)
     assert list(order) != first
     assert list(EpochOrder(ids, [1] * 40, 4, seed=1)) != first
+
+
+def test_an_epoch_is_filled_up_for_several_processes():
+    ids = [f"i{n}" for n in range(10)]
+    plain, filled = EpochOrder(ids, [1] * 10, 4, 0), EpochOrder(ids, [1] * 10, 4, 0, multiple=4)
+    assert list(filled) == [*plain, 10, 10] and len(filled) == 12
+    assert list(EpochOrder(ids, [1] * 10, 5, 0, multiple=5)) == list(
+        EpochOrder(ids, [1] * 10, 5, 0)
+    )

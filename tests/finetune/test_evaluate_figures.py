@@ -106,9 +106,45 @@ def test_differences_are_paired_and_know_which_way_is_better():
     assert same_tokens(before, after)
     longer = table([scored(-1, -2, -1, -2, tokens=3) for _ in range(30)])
     assert not same_tokens(before, longer)
+    # A difference that never occurred among thirty may occur in a ninth (Clopper-Pearson).
+    assert gaps["two_choice_mean"].value == 0
+    assert gaps["two_choice_mean"].high == pytest.approx(0.1157, abs=1e-3)
+    assert gaps["two_choice_mean"].low == -gaps["two_choice_mean"].high
     # Only samples that both measured count.
     broken = table([{"status": "bad"}] * 10 + [scored(-1, -2, -1, -2, nll=5.0)] * 20)
     assert differences(after, broken, clusters, OPTIONS)["nll"].samples == 20
+
+
+def test_five_images_give_no_verdict_and_six_do():
+    before = [scored(-1, -2, -1, -2, nll=2.0) for _ in range(6)]
+    after = [scored(-1, -2, -1, -2, nll=1.0 + n / 100) for n in range(6)]
+    for size, verdict in ((5, "not known"), (6, "better")):
+        rows = table(after[:size]), table(before[:size])
+        gap = differences(*rows, list(range(size)), OPTIONS)["nll"]
+        assert gap.verdict == verdict
+        assert gap.high < 0
+    # Six samples of two images are no more than two.
+    gap = differences(table(after), table(before), [0, 0, 0, 1, 1, 1], OPTIONS)["nll"]
+    assert (gap.samples, gap.clusters, gap.verdict) == (6, 2, "not known")
+
+
+def test_a_gain_that_never_occurred_may_also_be_a_loss():
+    rows = table([scored(-1, -2, -1, -2) for _ in range(10)])
+    gain = figures(rows, list(range(10)), OPTIONS)["two_choice_mean_image_gain"]
+    assert gain.value == 0
+    assert gain.low == -gain.high < 0
+
+
+def test_a_difference_is_that_of_each_sample_with_itself():
+    noise = [n * 1.7 % 5 for n in range(40)]
+    before = table([scored(-1, -2, -1, -2, nll=2 + value) for value in noise])
+    after = table([scored(-1, -2, -1, -2, nll=1.9 + value) for value in noise])
+    turned = table([scored(-1, -2, -1, -2, nll=1.9 + value) for value in noise[::-1]])
+    assert differences(after, before, list(range(40)), OPTIONS)["nll"].verdict == "better"
+    # The same two means without the pairs show nothing.
+    gap = differences(turned, before, list(range(40)), OPTIONS)["nll"]
+    assert gap.value == pytest.approx(-0.1)
+    assert gap.verdict == "no difference shown"
 
 
 def test_the_order_of_the_rows_has_no_influence():

@@ -3,10 +3,11 @@ import torch
 
 from data_cards.errors import BadRowError
 from finetune.data import chat, pictures, process
-from finetune.evaluate.batching import Ask
+from finetune.evaluate import batching
+from finetune.evaluate.batching import Ask, alike, batches
 from finetune.evaluate.features import ImageFeatures
 from finetune.evaluate.likelihood import Scorer
-from finetune.evaluate.sequences import Prompt, answered, read, read_other
+from finetune.evaluate.sequences import Prompt, Reply, answered, read, read_other
 from finetune.responses import response_labels
 
 FAMILIES = ("llava", "smolvlm", "qwen2_5_vl")
@@ -75,6 +76,22 @@ def test_equals_the_models_own_loss_one_by_one(family, models, processors, make_
         assert -wrong.total / wrong.tokens == pytest.approx(loss, abs=2e-5)
 
 
+def test_the_embedded_model_is_scored_as_by_its_own_loss(make_sample):
+    from finetune.models.embedded import build_embedded
+
+    model, processor = build_embedded()
+    samples = [make_sample(n) for n in (1, 2, 5)]
+    features = ImageFeatures(model)
+    asks = asks_of(model, processor, samples, features)
+    scorer = Scorer(model, features)
+    assert scorer.way == "padded" and features.reusable
+    for sample, (right, wrong) in zip(samples, scorer.score(asks), strict=True):
+        for said, found in ((sample, right), (answered(sample, "a blue circle"), wrong)):
+            loss, tokens = naive(model, processor, said)
+            assert found.tokens == tokens
+            assert -found.total / tokens == pytest.approx(loss, abs=2e-4)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_several_responses_count_all_and_nothing_between(family, models, processors, make_sample):
     turns = (
@@ -110,6 +127,53 @@ def test_every_way_and_batch_size_gives_the_same(family, models, processors, mak
         totals.append([reply.total for pair in found for reply in pair])
     for other in totals[1:]:
         assert other == pytest.approx(totals[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_prompt_may_have_many_replies_and_others_few(family, models, processors, make_sample):
+    model, processor = models(family), processors(family)
+    features = ImageFeatures(model)
+    words = ("red", "a blue circle is here", "the " * 30 + "end", "what", "square of a picture")
+    samples = [make_sample(1), make_sample(4), make_sample(3, images=0)]
+    asks = []
+    for sample, count in zip(samples, (5, 1, 3), strict=True):
+        prompt, _ = read(processor, sample, pictures(sample.images), 500)
+        key = sample.images[0].data if sample.images else b""
+        seen = Prompt(prompt.ids, prompt.types, features.see(key, prompt.vision))
+        replies = [read_other(processor, sample, word, prompt, 500) for word in words[:count]]
+        asks.append(Ask(seen, tuple(replies)))
+    found = Scorer(model, features).score(asks)
+    assert [len(likelihoods) for likelihoods in found] == [5, 1, 3]
+    for sample, likelihoods in zip(samples, found, strict=True):
+        for word, likelihood in zip(words, likelihoods, strict=False):
+            loss, tokens = naive(model, processor, answered(sample, word))
+            assert likelihood.tokens == tokens
+            assert -likelihood.total / tokens == pytest.approx(loss, abs=2e-5)
+
+
+def test_no_pass_has_more_reply_tokens_than_its_share(monkeypatch):
+    monkeypatch.setattr(batching, "_REPLY_TOKENS", 60)
+    replies = [Reply((1,) * n, (True,) * n, (False,) * n) for n in (5, 9, 6, 30, 7, 5, 8, 40, 5)]
+    parts = alike(replies)
+    assert sorted(row for part in parts for row in part) == list(range(len(replies)))
+    for part in parts:
+        assert len(part) == 1 or len(part) * max(len(replies[row].ids) for row in part) <= 60
+    asks = [Ask(Prompt((1,) * (20 + n), {}, {}), (replies[n],) * (n + 1)) for n in range(5)]
+    made = list(batches(asks, 8))
+    assert sorted(row for rows in made for row in rows) == list(range(5))
+    assert [rows for rows in made if len(rows) > 1]
+    assert all(len(rows) == 1 or sum(len(asks[r].replies) for r in rows) * 9 <= 60 for rows in made)
+
+
+def test_a_response_that_grows_together_with_the_prompt_is_refused(processors, make_sample):
+    processor = processors("llava")
+    sample = make_sample(1)
+    prompt, _ = read(processor, sample, pictures(sample.images), 500)
+    # As if the prompt's last token had been another one before this response.
+    other = Prompt((*prompt.ids[:-1], prompt.ids[0]), prompt.types, prompt.vision)
+    assert read_other(processor, sample, "a blue circle", prompt, 500).ids
+    with pytest.raises(BadRowError, match="cannot be told from the rest"):
+        read_other(processor, sample, "a blue circle", other, 500)
 
 
 def test_the_check_keeps_the_quick_way_or_gives_it_up(models, processors, make_sample):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from data_cards import ImageRef
 from data_cards.errors import BadInputError
@@ -67,11 +68,13 @@ def test_a_killed_run_goes_on_and_a_second_one_computes_nothing(
 
     with pytest.raises(KeyboardInterrupt):
         measure(cases, vlm, stores, OPTIONS, killed)
-    assert done == [0, 5, 10]
+    assert done == sorted(set(done)) and done[0] == 0 and done[-1] == 10
+    assert len(done) > 3  # not only when all of a shard are stored
     again = open_stores(tmp_path, vlm, OPTIONS)
     seen = []
     effort = measure(cases, vlm, again, OPTIONS, seen.append)
     assert seen[0] == 10 and seen[-1] == 20
+    assert seen == sorted(set(seen))
     assert 0 < effort.replies < 4 * 20
     rows = make_rows(cases, again, OPTIONS)
     assert set(rows["status"].to_pylist()) == {"ok"}
@@ -112,6 +115,56 @@ def test_the_image_is_run_once_for_all_that_is_asked_about_it(vlm, make_sample, 
     assert found["nll"].samples == 7 and found["nll"].clusters == 2
     # Samples of one image are never each other's wrong response.
     assert {row["wrong"] for row in rows.to_pylist()[:6]} == {samples[6].response}
+
+
+def test_what_is_asked_without_the_image_is_asked_once(vlm, make_sample, tmp_path):
+    """Without the image, one's wrong response is another's right one to the same question."""
+    samples = [
+        make_sample(n, ("user", "what is it?"), ("assistant", f"a square of {n % 3}"))
+        for n in range(6)
+    ]
+    cases, rows, effort = run(vlm, samples, tmp_path, replace(OPTIONS, generate=False))
+    blind = {key for c in cases for name, key in c.reply_keys.items() if name.startswith("blind")}
+    assert len(blind) == 3
+    assert effort.replies == 6 * 2 + 3
+    by_answer = {}
+    for case, row in zip(cases, rows.to_pylist(), strict=True):
+        by_answer.setdefault(case.sample.response, row["blind_right_total"])
+        assert row["blind_right_total"] == by_answer[case.sample.response]
+        assert row["right_total"] != row["blind_right_total"]
+    for row in rows.to_pylist():
+        assert row["blind_wrong_total"] == by_answer[row["wrong"]]
+    # Seen is what was seen before, whatever blindness means.
+    blank = replace(OPTIONS, generate=False, blind="blank")
+    assert run(vlm, samples, tmp_path, blank)[2].replies == 6 * 2
+
+
+def test_a_broken_image_does_not_spoil_the_others_blind_likelihood(vlm, make_sample, tmp_path):
+    said = (("user", "what is it?"), ("assistant", "a square"))
+    broken = replace(make_sample(1, *said), images=(ImageRef("gone.png", data=b"nothing"),))
+    samples = [broken, make_sample(2, *said), make_sample(3)]
+    _, rows, _ = run(vlm, samples, tmp_path)
+    one, two, _ = rows.to_pylist()
+    assert one["status"] == "bad" and "gone.png" in one["error"]
+    assert two["status"] == "ok" and two["blind_nll"] is not None
+
+
+def test_a_wrong_response_that_is_the_right_one_does_not_count(vlm, samples, tmp_path):
+    given = {samples[0].id: f" {samples[0].response.upper()}!", samples[1].id: "a grey nothing"}
+    cases = make_cases(samples[:3], OPTIONS, given)
+    assert (cases[0].wrong, cases[1].wrong) == (None, "a grey nothing")
+    assert "is the right one" in cases[0].note
+    assert cases[2].wrong is not None
+
+
+def test_too_little_memory_is_said_with_a_remedy(vlm, samples, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(measuring.Scorer, "score", full)
+    cases = make_cases(samples[:2], OPTIONS)
+    with pytest.raises(BadInputError, match="--batch-size below 8"):
+        measure(cases, vlm, open_stores(tmp_path, vlm, OPTIONS), OPTIONS)
 
 
 def test_blank_images_keep_the_tokens_of_the_image(vlm, samples, tmp_path):

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_cards import BadInputError
 from finetune.collate import Collator, from_pixels
-from finetune.data import prepare
+from finetune.data import chat, pictures, prepare
 from finetune.feature_cache import FeatureCache
 from finetune.options import FinetuneOptions
 from finetune.train import finetune
@@ -144,3 +144,10 @@ def test_the_embedded_model_has_the_same_losses(bf16, samples, tmp_path):
     )
     assert features.losses == pytest.approx(pixels.losses, abs=1e-3)
     assert len(set(pixels.losses)) == 3
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "features")
+    processor = AutoProcessor.from_pretrained(tmp_path / "features")
+    text = processor.apply_chat_template(chat(samples[0])[:1], add_generation_prompt=True)
+    shown = pictures(samples[0].images)
+    inputs = processor(text=text, images=shown, return_tensors="pt").to(model.dtype)
+    made = model.generate(**inputs, max_new_tokens=5, do_sample=False)
+    assert made.shape[1] > inputs["input_ids"].shape[1]

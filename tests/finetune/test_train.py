@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from data_cards import BadInputError
+from data_cards import BadInputError, ImageRef
 from finetune.checkpoint import COMPLETE, WORK, last_complete
 from finetune.options import FinetuneOptions
 from finetune.result import RECORD, open_result
@@ -40,6 +40,16 @@ def same(first, second):
     return first.keys() == second.keys() and all(first[k].equal(second[k]) for k in first)
 
 
+def generate(model, processor, sample):
+    """Five tokens, as anybody asks a model of transformers for them."""
+    from finetune.data import chat, pictures
+
+    text = processor.apply_chat_template(chat(sample)[:1], add_generation_prompt=True)
+    inputs = processor(text=text, images=pictures(sample.images), return_tensors="pt")
+    made = model.generate(**inputs, max_new_tokens=5, do_sample=False)
+    return made[0, inputs["input_ids"].shape[1] :].tolist()
+
+
 @pytest.mark.parametrize("train", ["projector", "lora", "all"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_trained_and_what_comes_out(family, train, options, vlm_folder, samples, tmp_path):
@@ -51,6 +61,8 @@ def test_what_is_trained_and_what_comes_out(family, train, options, vlm_folder, 
     model = AutoModelForImageTextToText.from_pretrained(out)
     processor = AutoProcessor.from_pretrained(out)
     assert processor.chat_template and type(model).__name__.lower().startswith(family[:5])
+    answer = generate(model, processor, samples[0])
+    assert 0 < len(answer) <= 5 and all(0 <= token < len(processor.tokenizer) for token in answer)
     before, after = weights(vlm_folder(family)), weights(out)
     assert before.keys() == after.keys()
     changed = {name for name in before if not before[name].equal(after[name])}
@@ -97,14 +109,18 @@ def test_the_same_seed_gives_the_same_weights(options, samples, tmp_path):
     assert other.losses != first.losses
 
 
-@pytest.mark.parametrize("train", ["projector", "all"])
-def test_accumulation_equals_the_bigger_batch(train, options, samples, tmp_path):
-    whole = finetune(samples, tmp_path / "whole", options(train=train))
+@pytest.mark.parametrize(
+    ("family", "train"),
+    [("llava", "projector"), ("llava", "all"), ("smolvlm", "projector"), ("qwen2_5_vl", "lora")],
+)
+def test_accumulation_equals_the_bigger_batch(family, train, options, samples, tmp_path):
+    """Also where the model's class says that it does not count tokens over passes (Qwen-VL)."""
+    whole = finetune(samples, tmp_path / "whole", options(family, train=train))
     for size in (2, 1):
         parts = finetune(
             samples,
             tmp_path / f"parts{size}",
-            options(train=train, batch_size=size, gradient_accumulation=4 // size),
+            options(family, train=train, batch_size=size, gradient_accumulation=4 // size),
         )
         assert parts.losses == pytest.approx(whole.losses, abs=2e-4)
         after = weights(tmp_path / f"parts{size}")
@@ -181,6 +197,52 @@ def test_epochs_and_text_only(options, samples, make_sample, tmp_path):
     chosen = options(train="lora", steps=None, epochs=2.0, text_only=True)
     result = finetune(rows, tmp_path / "out", chosen)
     assert result.samples == 10 and result.steps == 6
+    blind = replace(chosen, cache_features=True, cache=tmp_path / "cache")
+    assert finetune(rows[9:], tmp_path / "blind", blind).samples == 1
+
+
+@pytest.mark.parametrize("train", ["projector", "lora", "all"])
+def test_gradient_checkpointing_computes_twice_and_the_same(
+    train, options, samples, tmp_path, monkeypatch
+):
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    passes, real = [], LlamaMLP.forward
+    monkeypatch.setattr(LlamaMLP, "forward", lambda *given: passes.append(1) or real(*given))
+    once = finetune(samples, tmp_path / "once", options(train=train, steps=2))
+    before = len(passes)
+    chosen = options(train=train, steps=2, gradient_checkpointing=True)
+    twice = finetune(samples, tmp_path / "twice", chosen)
+    # Before its first trained part nothing needs a gradient, and nothing is computed again.
+    assert len(passes) - before == 2 * before
+    assert twice.losses == pytest.approx(once.losses, abs=1e-5)
+
+
+def test_the_launcher_does_not_decide_the_precision(options, samples, tmp_path, monkeypatch):
+    chosen = options(steps=2)
+    plain = finetune(samples, tmp_path / "plain", chosen)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert finetune(samples, tmp_path / "told", chosen).losses == plain.losses
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(BadInputError, match="FSDP cannot be trained"):
+        finetune(samples, tmp_path / "sharded", chosen)
+
+
+def test_one_process_uses_one_gpu(options, samples, tmp_path, monkeypatch):
+    """Left alone, the trainer would spread the model over all GPUs that it sees."""
+    from trl import SFTConfig
+
+    from finetune import train
+
+    def four(config, checked=SFTConfig.__post_init__):
+        checked(config)
+        config._n_gpu = 4
+
+    monkeypatch.setattr(SFTConfig, "__post_init__", four)
+    made, real = [], train._arguments
+    monkeypatch.setattr(train, "_arguments", lambda *a: made.append(real(*a)) or made[-1])
+    finetune(samples, tmp_path / "out", options(steps=1))
+    assert made[0].n_gpu == 1
 
 
 def test_bfloat16_trains_and_keeps_the_rest(options, vlm_folder, samples, tmp_path):
@@ -213,6 +275,11 @@ def test_done_once_and_never_written_over(options, samples, tmp_path):
     for folder, word in ((foreign, "holds no training"), (foreign / "thesis.txt", "is a file")):
         with pytest.raises(BadInputError, match=word):
             finetune(samples, folder, options(resume=False))
+    for holder in (out, tmp_path):
+        with pytest.raises(BadInputError, match="holds the model that is to be trained"):
+            (tmp_path / RECORD).write_bytes((out / RECORD).read_bytes())
+            finetune(samples, holder, replace(options(), model=str(out), resume=False))
+    assert (out / "model.safetensors").is_file()
     (foreign / RECORD).write_text('{"format": "of another tool"}')
     with pytest.raises(BadInputError, match="not the record of a training"):
         finetune(samples, foreign, options(resume=False))
@@ -232,12 +299,19 @@ def test_a_diverged_training_stops_with_a_message(options, vlm_folder, samples, 
 
 
 KILLED = """
-import sys, pickle
+import sys, pickle, time
 from pathlib import Path
 from finetune.train import finetune
 
 samples, options, out = pickle.loads(Path(sys.argv[1]).read_bytes())
-finetune(samples, out, options, on_progress=lambda *said: print(*said, flush=True))
+
+def said(*words):
+    print(*words, flush=True)
+    if words[0] == "write":
+        time.sleep(60)
+
+
+finetune(samples, out, options, on_progress=said)
 """
 
 
@@ -253,14 +327,53 @@ def run_killed(tmp_path, samples, options, out, stop):
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
     )
-    for line in process.stdout:
-        if stop(line):
-            process.send_signal(signal.SIGKILL)
-            break
+    try:
+        for line in process.stdout:
+            if stop(line):
+                break
+    finally:  # also where the test is ended from outside
+        process.send_signal(signal.SIGKILL)
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
     assert process.wait() == -signal.SIGKILL, errors
+
+
+def test_nothing_trained_yet_is_begun_anew(options, samples, tmp_path):
+    """The remedy that a refusal names works when it is typed next."""
+    refused = options("qwen2_5_vl", steps=1, cache_features=True, cache=tmp_path / "cache")
+    with pytest.raises(BadInputError) as error:
+        finetune(samples, tmp_path / "out", refused)
+    assert error.value.remedy == "Leave out --cache-features."
+    assert finetune(samples, tmp_path / "out", replace(refused, cache_features=False)).steps == 1
+
+
+def test_an_image_that_vanishes_is_named_by_workers_too(options, samples, tmp_path):
+    path = tmp_path / "gone.png"
+    path.write_bytes(samples[0].images[0].data)
+    rows = [replace(samples[0], images=(ImageRef("gone.png", path=path),)), *samples[1:4]]
+
+    def vanish(stage, done, total):
+        if stage == "prepare" and done == len(rows):
+            path.unlink()
+
+    with pytest.raises(BadInputError) as error:
+        finetune(rows, tmp_path / "out", options(workers=1), on_progress=vanish)
+    assert error.value.message.startswith("An image of s0 was readable and is no longer")
+    assert error.value.remedy.startswith("Put it back")
+
+
+def test_killed_while_the_model_is_written(options, samples, tmp_path):
+    """All steps are done: nothing is trained again, not even one step of the last epoch."""
+    chosen = options(steps=7)
+    whole = finetune(samples, tmp_path / "whole", chosen)
+    out = tmp_path / "out"
+    run_killed(tmp_path, samples, chosen, out, lambda line: line.startswith("write "))
+    assert last_complete(out / WORK)[1]["step"] == 7 and not (out / RECORD).exists()
+    resumed = finetune(samples, out, chosen)
+    assert (resumed.steps, resumed.losses) == (7, whole.losses)
+    assert same(weights(out), weights(tmp_path / "whole"))
+    assert open_result(out)[0].losses == whole.losses
 
 
 def test_killed_and_resumed_is_as_never_killed(options, samples, tmp_path):

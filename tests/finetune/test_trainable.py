@@ -78,6 +78,9 @@ def test_frozen_parts_are_in_evaluation_mode():
     set_modes(model)
     assert not any(module.training for module in model.tower.modules())
     assert model.multi_modal_projector.training
+    model.tower.gradient_checkpointing = True
+    set_modes(model)
+    assert [module.training for module in model.tower.modules()] == [True, False, False]
     model.requires_grad_(True)
     set_modes(model)
     assert model.tower[0].training and not model.tower[1].training
@@ -90,6 +93,10 @@ def test_frozen_parts_are_in_evaluation_mode():
         ({"steps": 3, "epochs": 1.0}, "Both steps and epochs"),
         ({"steps": 0}, "steps is 0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"train": "lora", "lora_alpha": 0}, "lora_alpha is 0"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
+        ({"workers": -1}, "workers is -1"),
+        ({"seed": -1}, "seed is -1"),
         ({"train": "all", "cache_features": True}, "frozen vision tower"),
         ({"text_only": True}, "teach a projector nothing"),
     ],
@@ -102,4 +109,6 @@ def test_options_that_cannot_be(options, message):
 def test_only_what_decides_the_weights_is_compared():
     first = FinetuneOptions(save_every=3, lora_rank=4).checked().deciding()
     assert first == FinetuneOptions(save_every=5, workers=2).checked().deciding()
+    named = FinetuneOptions(model="./the/same/folder").checked()
+    assert first == named.deciding()  # its content is compared apart
     assert first != FinetuneOptions(seed=1).checked().deciding()

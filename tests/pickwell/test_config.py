@@ -31,7 +31,8 @@ def test_defaults_and_a_whole_file(tmp_path):
         ("score: {zzz: 1}", "known: models"),
         ("select: {budget: 0}", "select.budget"),
         ("select: {space: audio}", "select.space"),
-        ("select: [1]", "select"),
+        ("select: [1]", "select: options and their values are expected here (given: [1])"),
+        ("select:", "select: options and their values are expected here (given: nothing)"),
         ("{", "pickwell.yaml, line 1: not valid YAML: while parsing a flow node"),
         ("score:\n  models: none\n bad: [", "pickwell.yaml, line 3: not valid YAML"),
         ("score:\n  models: 'none\n", "while scanning a quoted scalar"),
@@ -58,6 +59,11 @@ def test_a_file_that_is_not_utf8(tmp_path):
 def test_metrics_as_on_the_command_line(tmp_path):
     config = load_config(write(tmp_path, "score: {metrics: 'alignment, length'}"))
     assert config.score.metrics == ["alignment", "length"]
+
+
+def test_consensus_as_on_the_command_line(tmp_path):
+    config = load_config(write(tmp_path, "select: {consensus: 'alignment, length'}"))
+    assert config.select.consensus == ["alignment", "length"]
 
 
 def test_columns_as_on_the_command_line(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 import pickwell as api
 from data_cards.errors import BadInputError
+from pickwell.evaluate_remarks import remarks
 from pickwell.report.evaluation import write_page
 
 TINY = Path(__file__).parents[1] / "finetune" / "conftest.py"
@@ -92,6 +93,60 @@ def test_the_same_model_beside_itself_is_no_different(tiny, llava, tmp_path):
     }
     assert result.manifest["models"]["baseline"]["computed"]["replies"] == 0  # all from the store
     assert result.folder is None
+
+
+def test_a_baseline_that_is_not_there_is_named_before_anything_is_computed(tiny, llava, tmp_path):
+    stages = set()
+    with pytest.raises(BadInputError, match="is neither a folder nor the id of a model"):
+        run(
+            tiny, llava, None, limit=4, baseline=str(tmp_path / "nowhere"), cache=tmp_path / "c",
+            on_progress=lambda stage, done, total: stages.add(stage),
+        )  # fmt: skip
+    assert "evaluate" not in stages
+    assert not (tmp_path / "c").exists()
+
+
+def test_no_difference_shown_is_said_in_these_words(tiny, llava, tmp_path, capsys):
+    from pickwell.evaluation_summary import print_evaluation
+
+    result = run(tiny, llava, tmp_path / "out", limit=8, baseline=str(tiny / "after"))
+    print_evaluation(result)
+    said = " ".join(capsys.readouterr().out.split())
+    nll, low, high = (
+        f"{getattr(result.figures['nll'], name):.3f}" for name in ("value", "low", "high")
+    )
+    assert (
+        f"Held-out response NLL, nats per token: {nll} ({low} to {high}); {tiny / 'after'} "
+        f"{nll} ({low} to {high}); difference +0.000 (+0.000 to +0.000), no difference shown."
+    ) in said
+    assert "Right response preferred to a wrong one: " in said
+    page = Tags((tmp_path / "out" / "evaluation.html").read_text()).text
+    assert page.count("no difference shown") > 5
+    assert "Held-out response NLL, nats per token: " in page
+
+
+def test_remarks_say_what_does_not_compare():
+    import pyarrow as pa
+
+    from finetune.evaluate.rows import ROWS
+
+    def rows(*lines):
+        return pa.Table.from_pylist([dict(zip(("id", "status", "tokens", "error", "note"), line,
+            strict=True)) for line in lines], schema=ROWS)  # fmt: skip
+
+    one = rows(("a", "ok", 3, None, "several responses"), ("b", "ok", 4, None, None))
+    two = rows(("a", "ok", 3, None, None), ("b", "bad", None, "too long", None))
+    model = {"spec": "m", "dtype": "float32"}
+    assert remarks(one.slice(1), None, model, None, {}) == []
+    assert remarks(one.slice(0, 1), two.slice(0, 1), model, model, {"wrong_column": None}) == [
+        "1 sample measured in part only: several responses."
+    ]
+    said = remarks(one, two, model, {"spec": "n", "dtype": "bfloat16"}, {"wrong_column": "bad"})
+    assert "column 'bad'" in said[0]
+    assert "float32 and bfloat16" in said[2] and "--dtype" in said[2]
+    assert "n could not be measured on 1 sample (b: too long)" in said[3]
+    longer = rows(("a", "ok", 5, None, None), ("b", "ok", 4, None, None))
+    assert "different tokens" in remarks(one, longer, model, model, {})[1]
 
 
 def test_twice_gives_the_same_figures_and_computes_once(tiny, llava, tmp_path):

@@ -171,6 +171,30 @@ def test_a_quality_fitted_on_other_numbers_is_refused(run, pickwell_here):
     assert missing.returncode == 2 and "no quality model" in missing.stderr
 
 
+def test_samples_on_one_picture_are_held_out_together(llava, pickwell_here, tmp_path):
+    """Three questions on each picture, marked alike: a twin would give the mark away."""
+    records = [json.loads(line) for line in llava.read_text().splitlines()]
+    for number, record in enumerate(records):
+        record["image"] = f"images/{number // 3}.png"
+    llava.write_text("".join(json.dumps(record) + "\n" for record in records))
+    done = pickwell_here("score", llava, "--out", "run", "--metrics", METRICS)
+    assert done.returncode == 0, done.stderr
+    marks = np.random.default_rng(6).normal(size=20)
+    lines = [f"{record['id']},{marks[number // 3]}" for number, record in enumerate(records)]
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\n" + "\n".join(lines))
+    done = pickwell_here("fit", "run", "--labels", path, "--regressors", "gbm")
+    assert done.returncode == 0, done.stderr
+    assert "60 of the labelled samples share a picture" in done.stderr
+    assert "leave one group out" in done.stdout and "Nothing beat the mean" in done.stdout
+    assert QualityModel.load(tmp_path / "run" / "quality").worth["labels"]["blocks"] == 20
+    lines = [f"{line},{number}" for number, line in enumerate(lines)]
+    path.write_text("id,label,group\n" + "\n".join(lines))
+    done = pickwell_here("fit", "run", "--labels", path, "--regressors", "gbm")
+    # the group that is given says that they are apart, and the marks are given away
+    assert "share a picture" not in done.stderr and "gbm predicts" in done.stdout
+
+
 def test_rows_outside_the_fit_are_said(run, pickwell_here):
     value = entropy(run)
     inner = sorted(value, key=value.get)[10:50]

@@ -14,6 +14,7 @@ from pickwell.config import SelectConfig
 from pickwell.extension import names_beside
 from pickwell.judging import judge
 from pickwell.selection_files import open_selection
+from scoring.quality.model import QualityModel
 from scoring.run import Run
 
 METRICS = "alignment,length,repetition,boilerplate,embedding,diversity,map,image_quality"
@@ -41,6 +42,12 @@ def record(number: int, answer: str | None = None, id: str | None = None) -> dic
             {"from": "gpt", "value": answer},
         ],
     }
+
+
+def unreadable() -> dict:
+    bad = record(71, id="bad")
+    bad["conversations"][1]["value"] = ""
+    return bad
 
 
 def write(path: Path, records: list[dict]) -> Path:
@@ -154,25 +161,84 @@ def test_a_row_is_scored_the_same_in_any_batch(home, batch, here):
         assert alone.scores["near_duplicate_of"][0] == together.scores["near_duplicate_of"][at]
 
 
-def test_a_fitted_quality_is_used(home, batch, here):
-    """What `pickwell fit` leaves in the reference scores the new rows, each for itself."""
-    from scoring.quality.model import consensus_model
+@pytest.fixture
+def fitted_run(home) -> Path:
+    """The run with a quality that was learned on the shorter half of it: the longer, the worse."""
+    folder = home / "run-fitted"
+    if not folder.exists():
+        shutil.copytree(home / "run", folder)
+        model_of(Run.open(folder)).save(folder / "quality")
+    return folder
 
-    if not (home / "run-fitted").exists():
-        shutil.copytree(home / "run", home / "run-fitted")
-    first = Run.open(home / "run-fitted")
-    fitted = {name: first.numeric()[name] for name in ("words", "alignment")}
-    model = consensus_model(fitted, {"words": "lower", "alignment": "higher"})
-    model.save(home / "run-fitted" / "quality")
-    done = here("score", "batch.jsonl", "--like", "run-fitted", "--out", "judged")
-    assert done.returncode == 0 and "fitted: consensus" in done.stdout, done.stderr
+
+def model_of(run: Run) -> QualityModel:
+    columns = ("words", "characters")
+    values = np.stack([run.numeric()[name] for name in columns], axis=1)
+    return QualityModel(
+        "ridge",
+        columns,
+        {"weights": np.array([-1.0, -0.5]), "intercept": np.array(3.0)},
+        {"fill": np.zeros(2), "center": np.zeros(2), "scale": np.ones(2)},
+        np.stack([np.nanmin(values, axis=0), np.nanmedian(values, axis=0)]),
+    )
+
+
+def test_a_fitted_quality_is_used(home, batch, fitted_run, here):
+    """What `pickwell fit` leaves in the reference scores the new rows, each for itself."""
+    model, first = QualityModel.load(fitted_run / "quality"), Run.open(fitted_run)
+    records = list(map(json.loads, (home / "batch.jsonl").open()))
+    records += [record(70, "again " * 60, "floored"), unreadable()]
+    write(home / "judged.jsonl", records)
+    done = here("score", "judged.jsonl", "--like", "run-fitted", "--out", "judged")
+    assert done.returncode == 0 and "fitted: ridge" in done.stdout, done.stderr
+    assert "outside the range that the quality was fitted on" in done.stdout
     judged = Run.open(home / "judged")
     numbers = judged.numeric()
-    np.testing.assert_allclose(numbers["quality"], model.predict(numbers), atol=1e-12)
-    np.testing.assert_allclose(numbers["out_of_range"], model.outside(numbers))
+    np.testing.assert_allclose(numbers["quality"][:30], model.predict(numbers)[:30], atol=1e-12)
+    assert np.isnan(numbers["quality"][30:]).all()  # below a floor, and bad
+    assert "not judged" in judged.scores["notes"][30].as_py()
+    np.testing.assert_allclose(numbers["out_of_range"][:31], model.outside(numbers)[:31])
     ids = first.scores["id"].to_pylist()
-    own = [ids.index(id_) for id_ in judged.scores["id"].to_pylist()[25:]]
-    np.testing.assert_allclose(numbers["quality"][25:], model.predict(fitted)[own], atol=1e-6)
+    own = [ids.index(id_) for id_ in judged.scores["id"].to_pylist()[25:30]]
+    wanted = model.predict(first.numeric())[own]
+    np.testing.assert_allclose(numbers["quality"][25:30], wanted, rtol=0, atol=1e-6)
+
+
+def test_one_bad_row_alone_is_no_error_beside_a_fitted_quality(home, fitted_run, here):
+    write(home / "one-bad.jsonl", [unreadable()])
+    done = here("score", "one-bad.jsonl", "--like", "run-fitted", "--out", "one-bad")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fall_back_is_the_consensus(home, here):
+    """Where nothing was learned, the new rows are judged as `select` judges the reference."""
+    from scoring.quality.model import consensus_model
+
+    shutil.copytree(home / "run", home / "run-fallen")
+    values = {"words": Run.open(home / "run").numeric()["words"]}
+    consensus_model(values, {"words": "lower"}).save(home / "run-fallen" / "quality")
+    done = here("score", "pairs.jsonl", "--like", "run-fallen", "--out", "fallen")
+    assert done.returncode == 0 and "Quality (consensus)" in done.stdout, done.stderr
+    assert_equal_rows(Run.open(home / "run-fallen"), Run.open(home / "fallen"))
+
+
+def test_a_selection_keeps_its_own_quality(home, batch, fitted_run, here):
+    """Chosen by the consensus, or by a column: a quality fitted later does not change that."""
+    for words, said in (
+        (("--quality", "consensus"), "consensus"),
+        (("--by", "words"), "words"),
+        ((), f"fitted: {QualityModel.load(fitted_run / 'quality').kind}"),
+    ):
+        done = here("select", "run-fitted", "--out", "by", "-b", 9, *words)
+        assert done.returncode == 0, done.stderr
+        done = here("score", "batch.jsonl", "--like", "by", "--out", "new-by")
+        assert done.returncode == 0 and f"Quality ({said})" in done.stdout, done.stderr
+        done = here("select", "new-by", "--add-to", "by", "-b", 4, "--out", "by-more")
+        assert done.returncode == 0, done.stderr
+        before, after = open_selection(home / "by"), open_selection(home / "by-more")
+        assert after.parameters["quality"] == before.parameters["quality"]
+        assert after.ids[:9] == before.ids and len(after.ids) == 13
+    assert "outside the range" in done.stderr
 
 
 def test_a_planted_drift_is_told(home, here):

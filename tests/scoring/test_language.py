@@ -77,6 +77,7 @@ def test_long_text_is_quick(metric):
     one(metric, ENGLISH, "A dog runs.")
     start = time.process_time()
     assert one(metric, ENGLISH, "A brown dog runs. " * 5556)[0]["language"] == "en"
+    assert one(metric, ENGLISH, "Donaudampfschiff" * 6250)[0]["language"] == "de"
     assert time.process_time() - start < 3
 
 

@@ -35,6 +35,18 @@ def test_abandoned_files_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_leaves_nothing_either(tmp_path, monkeypatch):
+    stream = ParquetStream(tmp_path / "a.parquet", pa.schema([("x", pa.int64())]))
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stream._writer, "close", full)
+    stream.abandon()
+    assert list(tmp_path.iterdir()) == []
+    assert not stream._writer.is_open  # else its destructor tries once more
+
+
 def test_a_stream_is_an_ordinary_parquet_file(tmp_path):
     schema = pa.schema([("a", pa.int64()), ("b", pa.string())])
     stream = ParquetStream(tmp_path / "t.parquet", schema)

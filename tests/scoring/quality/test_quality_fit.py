@@ -230,6 +230,20 @@ def test_a_consensus_that_ranks_as_well_is_mentioned():
     assert any("seen no label" in message for message in result.messages)
 
 
+def test_what_is_predicted_above_the_floors_is_told_apart():
+    """One feature tells the broken, which a floor throws out, and nothing about the rest."""
+    rng = np.random.default_rng(15)
+    broken = np.arange(90) % 3 == 0
+    values = np.stack([broken + 0.05 * rng.normal(size=90), rng.normal(size=90)], axis=1)
+    labels = np.where(broken, 0.0, 1.0 + 0.1 * rng.normal(size=90))
+    result = fitted(values, labels, regressors=("ridge",), reference=~broken)
+    row = next(r for r in result.report["regressors"] if r["name"] == "ridge")
+    assert row["r2"] > 0.9 and result.report["r2_above_floors"] < 0.2
+    assert "Among the 60 labelled samples that pass the floors" in result.messages[1]
+    whole = fitted(values, labels, regressors=("ridge",))
+    assert whole.report["r2_above_floors"] is None and "floors" not in " ".join(whole.messages)
+
+
 def test_components_reduce_and_are_stored():
     rng = np.random.default_rng(10)
     common = rng.normal(size=(100, 1))

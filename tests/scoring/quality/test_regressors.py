@@ -164,6 +164,34 @@ def test_attention_multiplied_out_equals_attention_over_tokens():
     )
 
 
+@pytest.mark.parametrize("floats", [40, 700, 1_000_000])
+def test_attention_differentiated_by_hand_equals_autograd(monkeypatch, floats):
+    """In blocks of one row, of some rows of one fit, of several fits."""
+    import torch
+
+    from scoring.quality import token_attention
+
+    monkeypatch.setattr(token_attention, "_BLOCK_FLOATS", floats)
+    generator = torch.Generator().manual_seed(1)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    x, outer = draw(6, 31), draw(3, 31)
+    parts = [draw(3, 6, 6).requires_grad_() for _ in range(4)]
+    parts += [draw(3, 6).requires_grad_() for _ in range(2)]
+    a, b, c, d = (part[..., None] for part in parts[:4])
+    weight = (a * x[:, None] * x + b * x[:, None] + c * x + d).softmax(dim=2)
+    value = parts[4][..., None] * x + parts[5][..., None]
+    plain = (weight * value[:, None]).sum(dim=(1, 2))
+    quick = token_attention.attend(x, *parts)
+    torch.testing.assert_close(quick, plain)
+    wanted = torch.autograd.grad((plain * outer).sum(), parts)
+    found = torch.autograd.grad((quick * outer).sum(), parts)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_large_data_are_seen_in_parts(monkeypatch):
     from scoring.quality import networks
 

@@ -1,0 +1,70 @@
+"""The command lines that make a run and its selection again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pickwell.config import ScoreConfig, SelectConfig
+
+if TYPE_CHECKING:
+    from scoring.run import Run
+
+
+def score_command(run: Run) -> str:
+    """The command line that makes the run again, as far as options were given."""
+    options = run.manifest["options"]
+    words = ["pickwell", "score", run.manifest["input"]["path"], "--out", str(run.folder)]
+    if run.manifest.get("like"):
+        words += ["--like", run.manifest["like"]]
+        if options.get("chosen"):
+            words += ["--chosen", options["chosen"]]
+    else:
+        words += ["--models", options["models"]]
+    if options["metrics"] and not run.manifest.get("like"):
+        words += ["--metrics", ",".join(options["metrics"])]
+    for name in ("format", "images", "card", "split", "instruction", "limit"):
+        if options[name] is not None:
+            words += [f"--{name}", str(options[name])]
+    if options["columns"]:
+        words += ["--columns", ",".join(f"{k}={v}" for k, v in options["columns"].items())]
+    for path in options["imports"]:
+        words += ["--import", path]
+    for name in ("max_pixels", "seed"):
+        given = options.get(name, ScoreConfig.model_fields[name].default)
+        if not run.manifest.get("like") and given != ScoreConfig.model_fields[name].default:
+            words += [f"--{name.replace('_', '-')}", str(given)]
+    return shlex.join(words)
+
+
+def select_command(run: Path, out: Path, settings: SelectConfig) -> str:
+    """The command line that makes the selection again."""
+    words = ["pickwell", "select", str(run), "--out", str(out), "--budget", str(settings.budget)]
+    defaults = SelectConfig()
+    for name in (
+        "add_to",
+        "by",
+        "quality",
+        "method",
+        "clusters",
+        "clustering",
+        "space",
+        "tempering",
+        "near_duplicate",
+        "random_seeds",
+        "seed",
+    ):
+        value = getattr(settings, name)
+        needless = name == "quality" and (settings.by or settings.consensus or settings.add_to)
+        if value != getattr(defaults, name) and not needless:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if settings.consensus:
+        words += ["--consensus", ",".join(settings.consensus)]
+    for floor in settings.floors:
+        words += ["--floor", floor]
+    if not settings.default_floors:
+        words.append("--no-default-floors")
+    if settings.copy_images:
+        words.append("--copy-images")
+    return shlex.join(words)
