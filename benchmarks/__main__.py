@@ -5,7 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("embedded_speed", "engine_overhead", "memory_flat", "select_million")
+NAMES = (
+    "embedded_speed",
+    "engine_overhead",
+    "memory_flat",
+    "select_million",
+    "cached_features",
+)
 
 
 def main() -> None:

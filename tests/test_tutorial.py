@@ -23,6 +23,7 @@ def _packages() -> Path | None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
     """In order, in an empty folder; a command that fails is named with what it said."""
     packages = _packages()
