@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
+from finetune.arguments import row_numbers, training_arguments
 from finetune.checkpoint import WORK, begin, last_complete
 from finetune.collate import Collator, from_pixels
 from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from finetune.feature_cache import FeatureCache
 
 Progress = Callable[[str, int, int | None], None]
-_CHECKPOINTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,9 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
     trainer = VlmTrainer(
         order=order,
         model=job.model,
-        args=_arguments(job, batch),
+        args=training_arguments(options, len(job.rows), batch, job.work),
         data_collator=collator,
-        train_dataset=_dataset(len(job.rows) + 1),  # the last one is a filler
+        train_dataset=row_numbers(len(job.rows) + 1),  # the last one is a filler
         processing_class=job.processor,
         callbacks=[book],
         peft_config=lora,
@@ -228,54 +228,6 @@ def _features(job: _Job, collator: Collator) -> FeatureCache:
     seeing = [row for row in job.rows if row.images]
     cache.verify((seeing * job.options.batch_size)[: job.options.batch_size])
     return cache
-
-
-def _arguments(job: _Job, batch: int) -> Any:
-    from trl import SFTConfig
-
-    options = job.options
-    per_epoch = -(-len(job.rows) // batch)
-    steps = options.steps or max(1, round((options.epochs or 0) * per_epoch))
-    arguments = SFTConfig(
-        output_dir=str(job.work),
-        use_cpu=processes().device.type == "cpu",
-        max_steps=steps,
-        per_device_train_batch_size=options.batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation,
-        learning_rate=options.learning_rate or 0.0,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(options.warmup * steps),
-        weight_decay=options.weight_decay,
-        max_grad_norm=1.0,
-        bf16=bool(options.bf16),
-        gradient_checkpointing=options.gradient_checkpointing,
-        seed=options.seed,
-        data_seed=options.seed,
-        save_strategy="steps",
-        save_steps=options.save_every or max(10, -(-steps // _CHECKPOINTS)),
-        save_total_limit=2,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        log_level="error",
-        remove_unused_columns=False,
-        dataloader_num_workers=options.workers,
-        dataloader_pin_memory=False,
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    # Our options decide, not those of the launcher; and one process uses one GPU, for the trainer
-    # would copy the model over all it sees, and take as many times the samples into a step.
-    arguments.mixed_precision = "bf16" if options.bf16 else "no"
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
-
-
-def _dataset(rows: int) -> Any:
-    from datasets import Dataset
-
-    return Dataset.from_dict({"row": list(range(rows))})
 
 
 def _silence(trainer: Any) -> None:

@@ -1,0 +1,1 @@
+"""Arms trained and measured alike: is the choice better than random, and than everything?"""

@@ -1,0 +1,1 @@
+"""Genuine quality labels: what training on samples, or on groups of them, was good for."""

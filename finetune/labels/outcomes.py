@@ -1,0 +1,160 @@
+"""Trainings on groups, each done once: the outcome of every one is kept as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.store import KeyedStore, content_key
+
+if TYPE_CHECKING:
+    from finetune.bench import Bench
+
+OUTCOMES = pa.schema(
+    [
+        ("losses", pa.list_(pa.float64())),
+        ("tokens", pa.list_(pa.int32())),
+        ("train_losses", pa.list_(pa.float64())),
+        ("seconds", pa.float64()),
+        ("passes", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training.
+
+    Attributes:
+        ids: What is trained on.
+        seed: Of the order of the data.
+        steps: Optimiser steps, or
+        epochs: passes over the data.
+    """
+
+    ids: tuple[str, ...]
+    seed: int
+    steps: int | None = None
+    epochs: float | None = None
+
+    def key(self, bench: str) -> bytes:
+        """Address of its outcome under a bench's key; the order of the ids does not matter."""
+        told = [sorted(self.ids), self.seed, self.steps, self.epochs]
+        return content_key(bench, json.dumps(told))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What trainings gave, in the order of the tasks.
+
+    Attributes:
+        losses: (r, t) summed negative log-likelihood of each target sample, in nats.
+        tokens: (t,) response tokens of each target sample.
+        train_losses: r tuples of step losses.
+        seconds: (r,) of each.
+        passes: (r,) samples that went forward.
+    """
+
+    losses: np.ndarray
+    tokens: np.ndarray
+    train_losses: tuple[tuple[float, ...], ...]
+    seconds: np.ndarray
+    passes: np.ndarray
+
+    @property
+    def quality(self) -> np.ndarray:
+        """(r,) log-likelihood per response token of the whole target; higher is better."""
+        return np.asarray(-self.losses.sum(1) / self.tokens.sum())
+
+    def errors(self, clusters: Sequence[object]) -> np.ndarray:
+        """(r,) standard error of :attr:`quality` over target images, given the training.
+
+        Args:
+            clusters: t labels: target samples that share an image have the same.
+        """
+        names, places = np.unique([str(label) for label in clusters], return_inverse=True)
+        total = self.tokens.sum()
+        rest = self.losses + self.quality[:, None] * self.tokens  # sums to zero over the target
+        sums = np.zeros((len(self.losses), len(names)))
+        for label in range(len(names)):
+            sums[:, label] = rest[:, places == label].sum(1)
+        many = len(names) / max(1, len(names) - 1)
+        return np.asarray(np.sqrt(many * (sums**2).sum(1)) / total)
+
+
+class Ledger:
+    """Keeps outcomes in a folder; a killed run loses the training in hand and no other.
+
+    Args:
+        folder: Of the store.
+        bench: Key of the bench, see :attr:`finetune.bench.Bench.key`.
+    """
+
+    def __init__(self, folder: Path, bench: str) -> None:
+        self.folder, self.bench = folder, bench
+        self._store = KeyedStore(folder, OUTCOMES)
+
+    def missing(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those without an outcome, each once."""
+        keys = {task.key(self.bench): task for task in tasks}
+        return [keys[key] for key in self._store.missing(keys)]
+
+    def do(
+        self,
+        tasks: Sequence[Task],
+        bench: Callable[[], Bench],
+        *,
+        share: tuple[int, int] = (0, 1),
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> int:
+        """Train what is missing.
+
+        Args:
+            tasks: Any.
+            bench: Opens the bench; called only if something is missing.
+            share: Of several workers, which this is and how many there are.
+            on_progress: Called with done and total of this worker's tasks.
+
+        Returns:
+            How many were trained now.
+        """
+        mine = list(dict.fromkeys(tasks))[share[0] :: share[1]]
+        waiting = self.missing(mine)
+        on_progress(len(mine) - len(waiting), len(mine))
+        opened = bench() if waiting else None
+        for number, task in enumerate(waiting, len(mine) - len(waiting) + 1):
+            assert opened is not None
+            made = opened.run(task.ids, seed=task.seed, steps=task.steps, epochs=task.epochs)
+            row = {
+                "losses": made.losses.tolist(),
+                "tokens": made.tokens.astype(int).tolist(),
+                "train_losses": list(made.train_losses),
+                "seconds": made.seconds,
+                "passes": made.passes,
+            }
+            table = pa.Table.from_pylist([row], schema=OUTCOMES)
+            self._store.append([task.key(self.bench)], table)
+            on_progress(number, len(mine))
+        return len(waiting)
+
+    def read(self, tasks: Sequence[Task]) -> Outcomes:
+        """Outcomes of tasks that are all done.
+
+        Raises:
+            KeyError: One is not.
+        """
+        table = self._store.take([task.key(self.bench) for task in tasks])
+        tokens = table["tokens"].to_pylist()
+        return Outcomes(
+            losses=np.array(table["losses"].to_pylist(), np.float64),
+            tokens=np.array(tokens[0] if tokens else [], np.int64),
+            train_losses=tuple(tuple(row) for row in table["train_losses"].to_pylist()),
+            seconds=table["seconds"].to_numpy(),
+            passes=table["passes"].to_numpy(),
+        )

@@ -1,0 +1,133 @@
+"""The bench against the real training and the real evaluation, on tiny models of two families."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data_cards import BadInputError
+from finetune.bench import Bench
+from finetune.labels.gradients import Sketch, sample_gradients
+from finetune.labels.outcomes import Ledger, Task
+from finetune.options import FinetuneOptions
+from finetune.train import finetune
+
+
+@pytest.fixture
+def bench_of(vlm_folder, samples, tmp_path):
+    def make(family="llava", **changed):
+        base = {"batch_size": 4, "learning_rate": 1e-2, "bf16": False}
+        options = FinetuneOptions(model=str(vlm_folder(family)), **(base | changed))
+        return Bench(samples[:14], samples[14:], options, tmp_path / "cache")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("family", "changed"),
+    [
+        ("llava", {"train": "all"}),
+        ("llava", {"train": "projector", "cache_features": True}),
+        ("smolvlm", {"train": "lora", "cache_features": True}),
+    ],
+)
+def test_it_trains_as_finetune_does(family, changed, bench_of, samples, tmp_path):
+    bench = bench_of(family, **changed)
+    ids = [sample.id for sample in samples[:9]]
+    first = bench.run(ids, seed=3, steps=4)
+    bench.run(ids[:5], seed=1, steps=2)
+    again = bench.run(ids[::-1], seed=3, steps=4)
+    assert first.train_losses == again.train_losses
+    assert np.array_equal(first.losses, again.losses)
+    if changed["train"] != "lora":  # the adapters are drawn once on the bench
+        options = FinetuneOptions(
+            model=bench.options.model,
+            steps=4,
+            batch_size=4,
+            learning_rate=1e-2,
+            bf16=False,
+            seed=3,
+            train=changed["train"],
+        )
+        alone = finetune(samples[:9], tmp_path / "out", options)
+        assert np.allclose(alone.losses, first.train_losses, atol=1e-5)
+        stored = load_file(tmp_path / "out" / "model.safetensors")
+        bench.run(ids, seed=3, steps=4)
+        trained = {n: p for n, p in bench.model.named_parameters() if p.requires_grad}
+        some = next(n for n in trained if "projector" in n)
+        match = [v for n, v in stored.items() if n.endswith(some.removeprefix("model."))]
+        assert torch.allclose(match[0], trained[some], atol=1e-6)
+
+
+def test_nothing_trained_measures_the_model_as_it_came(bench_of, samples):
+    bench = bench_of(train="all")
+    found = bench.run([samples[0].id], seed=0, steps=0)
+    with bench.looking():
+        one_by_one = [bench.measure([row])[0] for row in bench.target]
+    assert np.allclose(found.losses, [row[0] for row in one_by_one], atol=1e-4)
+    assert found.tokens.tolist() == [row.responses for row in bench.target]
+    assert found.nll == pytest.approx(found.losses.sum() / found.tokens.sum())
+
+
+def test_pool_and_target_must_be_apart(vlm_folder, samples, tmp_path):
+    options = FinetuneOptions(model=str(vlm_folder("llava")), bf16=False)
+    with pytest.raises(BadInputError, match="stand in the pool too"):
+        Bench(samples[:6], samples[5:8], options, tmp_path)
+    with pytest.raises(BadInputError, match="an id twice"):
+        Bench([*samples[:3], samples[0]], samples[5:8], options, tmp_path)
+
+
+@pytest.mark.parametrize("train", ["projector", "lora", "all"])
+def test_gradients_of_samples_are_those_of_each_alone(train, bench_of):
+    bench = bench_of(train=train)
+    bench.reset()
+    rows = list(bench.rows.values())[:5]
+    found = {}
+    with bench.looking():
+        sample_gradients(bench, rows, lambda row, g: found.__setitem__(row, dict(g)))
+        names = {name for name, p in bench.model.named_parameters() if p.requires_grad}
+        for row in range(5):
+            bench.model.zero_grad(set_to_none=True)
+            from finetune.losses import response_losses
+
+            losses, _ = response_losses(bench.model, bench.collate([rows[row]]))
+            losses.mean().backward()
+            own = {n: p.grad for n, p in bench.model.named_parameters() if p.grad is not None}
+            assert set(found[row]) == set(own) <= names
+            for name, value in own.items():
+                assert torch.allclose(found[row][name], value, atol=1e-5), name
+
+
+def test_a_sketch_keeps_inner_products():
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"a": (60, 50), "b": (200,)}
+    sketch = Sketch(shapes, 2048, seed=1)
+    one, other = ({n: torch.randn(s, generator=generator) for n, s in shapes.items()} for _ in "ab")
+    other = {name: 0.5 * one[name] + value for name, value in other.items()}
+    true = sum(float((one[n] * other[n]).sum()) for n in shapes)
+    size = sum(float((one[n] ** 2).sum()) for n in shapes)
+    assert abs(float(sketch(one) @ sketch(other)) - true) < 0.1 * size
+    assert np.allclose(sketch(one), Sketch(shapes, 2048, seed=1)(one))
+
+
+def test_the_ledger_trains_once_and_shares_the_work(bench_of, samples, tmp_path):
+    bench = bench_of(train="projector")
+    ids = tuple(sample.id for sample in samples[:14])
+    tasks = [Task(ids[start : start + 5], seed, steps=2) for start in (0, 4) for seed in (0, 1)]
+    ledger = Ledger(tmp_path / "outcomes", bench.key)
+    opened = []
+
+    def open_bench():
+        opened.append(1)
+        return bench
+
+    assert ledger.do(tasks, open_bench, share=(0, 2)) == 2
+    assert len(Ledger(tmp_path / "outcomes", bench.key).missing(tasks)) == 2
+    assert Ledger(tmp_path / "outcomes", bench.key).do(tasks, open_bench) == 2
+    assert Ledger(tmp_path / "outcomes", bench.key).do(tasks, open_bench) == 0
+    assert len(opened) == 2
+    found = Ledger(tmp_path / "outcomes", bench.key).read(tasks)
+    direct = bench.run(tasks[2].ids, seed=0, steps=2)
+    assert np.array_equal(found.losses[2], direct.losses)
+    assert found.quality.shape == (4,) and (found.errors(range(6)) > 0).all()
+    assert Ledger(tmp_path / "outcomes", "other").missing(tasks) == tasks
