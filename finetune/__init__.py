@@ -1,1 +1,1 @@
-"""What a selection is for: train on it, evaluate, compare. Arrives with the next release."""
+"""What a selection is for: train on it, evaluate, make labels, compare."""

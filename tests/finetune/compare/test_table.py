@@ -1,0 +1,44 @@
+"""The table over a ledger that is filled by hand."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from finetune.compare.arms import cells, full_arm, random_arm, top_arm
+from finetune.compare.table import lines_of
+from finetune.labels.outcomes import OUTCOMES, Ledger
+from scoring.store import KeyedStore
+
+IDS = [f"s{number}" for number in range(20)]
+
+
+@pytest.fixture
+def filled(tmp_path):
+    arms = [random_arm(IDS), top_arm("best", "", IDS, np.arange(20.0)), full_arm(IDS)]
+    made = cells(arms, {5: ["random", "best", "full"]}, 4, steps=3, epochs=None)
+    generator = np.random.default_rng(0)
+    store = KeyedStore(tmp_path, OUTCOMES)
+    level = {"random": 2.0, "best": 1.0, "full": 2.0}
+    for cell in made:
+        for task in cell.tasks:
+            row = {
+                "losses": (level[cell.arm] * 3 + 0.01 * generator.standard_normal(30)).tolist(),
+                "tokens": [3] * 30,
+                "train_losses": [1.0] * 3,
+                "seconds": 2.0,
+                "passes": 42,
+            }
+            table = pa.Table.from_pylist([row], schema=OUTCOMES)
+            store.append([task.key("bench")], table)
+    return made, arms, Ledger(tmp_path, "bench")
+
+
+def test_the_better_arm_is_called_better_and_the_rest_is_not(filled):
+    found = {line.arm: line for line in lines_of(*filled, range(30))}
+    assert found["random"].beside_random is None and found["random"].verdict == ""
+    assert found["best"].verdict == "better" and found["best"].p < 0.001
+    assert found["best"].beside_random.value == pytest.approx(1, abs=0.01)
+    assert found["full"].verdict == "no better"
+    assert found["best"].nll == pytest.approx(1, abs=0.01)
+    assert found["best"].steps == 3 and found["best"].seconds == 2
+    assert found["full"].record()["verdict"] == "no better"

@@ -1,0 +1,35 @@
+"""Influence on a tiny model: bounded, repeatable, and right about a sample like the target."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from finetune.bench import Bench
+from finetune.labels.influence import influence
+from finetune.options import FinetuneOptions
+
+
+def test_a_sample_like_the_target_has_more_influence(vlm_folder, make_sample, tmp_path):
+    pool = [make_sample(number) for number in range(8)]
+    like, unlike = ("user", "What is shown here?"), ("user", "Describe this short picture")
+    twin = make_sample(40, like, ("assistant", "zebra zebra zebra"))
+    other = make_sample(41, unlike, ("assistant", "4711 4711 4711 4711"))
+    target = [
+        replace(make_sample(50 + n, like, ("assistant", "zebra zebra zebra")), id=f"t{n}")
+        for n in range(3)
+    ]
+    options = FinetuneOptions(
+        model=str(vlm_folder("llava")), train="all", batch_size=4, learning_rate=1e-3, bf16=False
+    )
+    bench = Bench([*pool, twin, other], target, options, tmp_path)
+    ids = [*(sample.id for sample in pool), "s40", "s41", "absent"]
+
+    def run():
+        return influence(bench, ids, warm_up=ids[:8], warm_up_steps=2, dimensions=512)
+
+    found = run()
+    assert np.isfinite(found.scores[:-1]).all() and np.isnan(found.scores[-1])
+    assert np.abs(found.scores[:-1]).max() <= 1.001
+    assert found.scores[8] == np.nanmax(found.scores) > found.scores[9]
+    assert np.allclose(np.linalg.norm(found.projections[:-1].astype(float), axis=1), 1, atol=1e-2)
+    assert np.array_equal(run().scores, found.scores, equal_nan=True)
