@@ -140,7 +140,7 @@ def test_a_card_names_only_models_of_the_hub():
     from finetune.saving import _on_hub
 
     assert _on_hub("owner/name") and not _on_hub("embedded")
-    assert not _on_hub("/work/runs/model") and not _on_hub("../model")
+    assert not _on_hub("/models/mine") and not _on_hub("../model")
 
 
 def launched(tmp_path, *words):
