@@ -8,7 +8,7 @@ from typing import Any
 from finetune.responses import IGNORED
 
 
-def response_losses(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+def response_losses(model: Any, batch: Mapping[str, Any], head: Any = None) -> tuple[Any, Any]:
     """Negative log-likelihood of every response token.
 
     Most tokens of a batch are image and question, and projecting them onto the vocabulary would
@@ -17,6 +17,7 @@ def response_losses(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
     Args:
         model: A vision-language model, with or without adapters.
         batch: Its inputs with ``labels`` (b, t), the id of a response token, else -100.
+        head: The output embeddings, where the model is wrapped and cannot name them.
 
     Returns:
         Losses in nats, float32 of shape (k,), and the row of each, int64 of shape (k,).
@@ -26,7 +27,7 @@ def response_losses(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
     labels = batch["labels"][:, 1:]
     counted = labels != IGNORED
     # The position before a token predicts it; the last position predicts nothing.
-    hook = model.get_output_embeddings().register_forward_pre_hook(
+    hook = (head or model.get_output_embeddings()).register_forward_pre_hook(
         lambda module, given: (given[0][:, :-1][counted],)
     )
     try:

@@ -14,6 +14,7 @@ from trl import SFTTrainer
 
 from data_cards.errors import BadInputError
 from finetune.checkpoint import load_trained, mark_complete, save_trained
+from finetune.losses import response_losses
 from finetune.order import EpochOrder
 from finetune.processes import processes
 from finetune.trainable import set_modes, trained_state
@@ -76,18 +77,11 @@ class VlmTrainer(SFTTrainer):
             result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             self._require_finite(result[0] if return_outputs else result)
             return result
-        labels = inputs["labels"][:, 1:]
-        counted = labels != -100
-        head: Any = self.model.get_output_embeddings()  # type: ignore[union-attr, operator]
-        # The position before a token predicts it; the last position predicts nothing.
-        hook = head.register_forward_pre_hook(lambda module, given: (given[0][:, :-1][counted],))
-        try:
-            passed = {name: value for name, value in inputs.items() if name != "labels"}
-            logits = model(**passed, use_cache=False).logits
-        finally:
-            hook.remove()
-        total = torch.nn.functional.cross_entropy(logits.float(), labels[counted], reduction="sum")
-        items = counted.sum() if num_items_in_batch is None else num_items_in_batch
+        # Several processes wrap the model, and the wrapper does not know its head.
+        head = self.model.get_output_embeddings()  # type: ignore[union-attr, operator]
+        losses, _ = response_losses(model, inputs, head)
+        total = losses.sum()
+        items = len(losses) if num_items_in_batch is None else num_items_in_batch
         loss = total / torch.as_tensor(items, device=total.device).clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
