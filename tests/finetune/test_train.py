@@ -239,8 +239,8 @@ def test_one_process_uses_one_gpu(options, samples, tmp_path, monkeypatch):
         config._n_gpu = 4
 
     monkeypatch.setattr(SFTConfig, "__post_init__", four)
-    made, real = [], train._arguments
-    monkeypatch.setattr(train, "_arguments", lambda *a: made.append(real(*a)) or made[-1])
+    made, real = [], train.training_arguments
+    monkeypatch.setattr(train, "training_arguments", lambda *a: made.append(real(*a)) or made[-1])
     finetune(samples, tmp_path / "out", options(steps=1))
     assert made[0].n_gpu == 1
 
