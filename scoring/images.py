@@ -8,6 +8,7 @@ ahead of the model; the model itself runs in the calling thread.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -250,11 +251,23 @@ class ImageStage:
         return done
 
 
-def _one_core() -> None:
-    """Keep torch, in this thread alone, from sharing its work among all cores."""
-    import torch
+_LIMITED = threading.local()
 
-    torch.set_num_threads(1)
+
+def _one_core() -> None:
+    """Keep torch, in this thread alone, from sharing its work among all cores.
+
+    ``torch.set_num_threads`` would do it for every thread that has not used torch yet, the main
+    one too.
+    """
+    if getattr(_LIMITED, "done", False):
+        return
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # torch sets a new thread's number once, when it is first asked for
+    threadpool_limits(1, user_api="openmp")
+    _LIMITED.done = True
 
 
 def vectors_table(vectors: np.ndarray) -> pa.Table:
