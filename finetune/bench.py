@@ -11,9 +11,10 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,14 +65,15 @@ class Bench:
     """Trains on subsets of a pool and measures each result on a target.
 
     Args:
-        pool: What subsets are taken from; ids must be distinct.
+        pool: What subsets are taken from; ids must be distinct. Read when first trained on.
         target: What is measured on; it shares no id with the pool.
         options: How to train; ``steps``, ``epochs`` and ``seed`` can differ from run to run.
         cache: Folder for vision features.
         on_progress: Called with stage, done and expected.
 
     Raises:
-        BadInputError: An id stands twice, or in both; or see :func:`finetune.data.prepare`.
+        BadInputError: Nothing of the target can be measured on. When the pool is read: an id
+            stands twice, or in both, or nothing of it can be trained on.
     """
 
     def __init__(
@@ -91,25 +93,47 @@ class Bench:
             trust_remote_code=self.options.trust_remote_code,
         )
         self.model, self.processor, self.model_key = loaded.model, loaded.processor, loaded.key
-        longest = self.options.max_length or MAX_LENGTH
-
-        def prepared(samples: Iterable[Sample], stage: str) -> tuple[list[Prepared], Any]:
-            return prepare(
-                samples,
-                self.processor,
-                max_length=longest,
-                text_only=self.options.text_only,
-                on_progress=lambda done: on_progress(stage, done, None),
-            )
-
-        rows, self.left_out = prepared(pool, "prepare pool")
-        self.target, self.target_left_out = prepared(target, "prepare target")
-        self.rows = {row.id: row for row in rows}
-        _require_apart(rows, self.target)
+        self._pool, self._folder, self._on_progress = pool, cache, on_progress
+        self.target, self.target_left_out = self._prepared(target, "prepare target")
         self._choose_trained()
         self._pad = self.processor.tokenizer.pad_token_id
-        self._cache = self._features([*rows, *self.target], cache, on_progress)
-        self.vision = self._cache.vision if self._cache else from_pixels(self.processor)
+
+    @property
+    def rows(self) -> Mapping[str, Prepared]:
+        """The pool's samples that can be trained on, by id; prepared when first asked for."""
+        return self._opened[0]
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Id and reason of each other sample of the pool."""
+        return self._opened[1]
+
+    @property
+    def vision(self) -> Any:
+        """Makes the vision part of a batch: from pixels, or out of the cache."""
+        cache = self._opened[2]
+        return cache.vision if cache else from_pixels(self.processor)
+
+    @cached_property
+    def _opened(self) -> tuple[dict[str, Prepared], list[tuple[str, str]], FeatureCache | None]:
+        rows, left_out = self._prepared(self._pool, "prepare pool")
+        _require_apart(rows, self.target)
+        cache = self._features([*rows, *self.target])
+        return {row.id: row for row in rows}, left_out, cache
+
+    def _prepared(self, samples: Iterable[Sample], stage: str) -> tuple[list[Prepared], Any]:
+        return prepare(
+            samples,
+            self.processor,
+            max_length=self.options.max_length or MAX_LENGTH,
+            text_only=self.options.text_only,
+            on_progress=lambda done: self._on_progress(stage, done, None),
+        )
+
+    @property
+    def clusters(self) -> list[object]:
+        """Label of each target sample; those of one image have the same."""
+        return [row.image_key or row.id for row in self.target]
 
     @property
     def key(self) -> str:
@@ -170,7 +194,8 @@ class Bench:
 
     def looking(self) -> Any:
         """Within it the model takes what :attr:`vision` makes."""
-        return self._cache.in_place() if self._cache else nullcontext()
+        cache = self._opened[2]
+        return cache.in_place() if cache else nullcontext()
 
     def collate(self, rows: Sequence[Prepared]) -> dict[str, Any]:
         """A batch on the model's device."""
@@ -225,9 +250,7 @@ class Bench:
                 self.model = get_peft_model(self.model, lora)
         self._start = {n: value.clone() for n, value in trained_state(self.model).items()}
 
-    def _features(
-        self, rows: Sequence[Prepared], folder: Path, on_progress: Progress
-    ) -> FeatureCache | None:
+    def _features(self, rows: Sequence[Prepared]) -> FeatureCache | None:
         if not self.options.cache_features:
             return None
         from finetune.feature_cache import FeatureCache
@@ -235,14 +258,15 @@ class Bench:
         collator = Collator(rows, self._pad, from_pixels(self.processor))
         inner = getattr(self.model, "base_model", self.model)
         model = inner.model if self.options.train == "lora" else self.model
+        bf16 = bool(self.options.bf16)
         cache = FeatureCache(
-            model.eval(), self.processor, collator.collate, folder, bf16=bool(self.options.bf16)
+            model.eval(), self.processor, collator.collate, self._folder, bf16=bf16
         )
         size = self.options.batch_size
         cache.fill(
             rows,
             batch_size=size,
-            on_progress=lambda done, total: on_progress("features", done, total),
+            on_progress=lambda done, total: self._on_progress("features", done, total),
         )
         seeing = [row for row in rows if row.images]
         if seeing:

@@ -176,7 +176,6 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
         callbacks=[book],
         peft_config=lora,
     )
-    _silence(trainer)
     trained, _ = count_parameters(trainer.model)
     with cache.in_place() if cache else nullcontext():
         trainer.go_on(last[0] if last else None)
@@ -228,13 +227,6 @@ def _features(job: _Job, collator: Collator) -> FeatureCache:
     seeing = [row for row in job.rows if row.images]
     cache.verify((seeing * job.options.batch_size)[: job.options.batch_size])
     return cache
-
-
-def _silence(trainer: Any) -> None:
-    """Progress is reported by our own callback."""
-    from transformers.trainer_callback import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
 
 
 def _longest(model: Any) -> int:

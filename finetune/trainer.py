@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback
 from trl import SFTTrainer
 
 from data_cards.errors import BadInputError
@@ -34,6 +35,7 @@ class VlmTrainer(SFTTrainer):
         # Models that take no such argument (Qwen-VL, Gemma) would have their loss averaged over
         # passes instead; it is computed here, and for every model over the whole step's tokens.
         self.model_accepts_loss_kwargs = True
+        self.remove_callback(PrinterCallback)  # progress is reported by our own callback
 
     def go_on(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint where there is one.

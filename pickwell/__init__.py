@@ -15,10 +15,12 @@ from typing import Any
 __version__ = "0.1.0"
 _PUBLIC = {
     "score": "pickwell.scoring_job",
+    "label": "pickwell.label_job",
     "fit": "pickwell.fit_job",
     "select": "pickwell.selection_job",
     "finetune": "pickwell.finetune_job",
     "evaluate": "pickwell.evaluate_job",
+    "compare": "pickwell.compare_job",
     "explain": "selector.explain",
     "open_run": "pickwell.scoring_job",
     "open_selection": "pickwell.selection_files",

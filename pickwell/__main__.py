@@ -34,10 +34,12 @@ PLACES = frozenset(
 VERBS = (
     "demo",
     "score",
+    "label",
     "fit",
     "select",
     "finetune",
     "evaluate",
+    "compare",
     "explain",
     "report",
     "metrics",

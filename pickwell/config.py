@@ -165,6 +165,76 @@ class FinetuneConfig(_Strict):
     instruction: str | None = None
 
 
+class _TrainingsConfig(_Strict):
+    """Many short trainings on parts of a run, measured on one target."""
+
+    model: str = "embedded"
+    train: Literal["projector", "lora", "all"] = "projector"
+    steps: int = Field(default=25, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_length: int | None = Field(default=None, ge=1)
+    bf16: bool | None = None
+    lora_rank: int = Field(default=16, ge=1)
+    lora_alpha: int | None = Field(default=None, ge=1)
+    text_only: bool = False
+    cache_features: bool = True
+    cache: Path | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    trust_remote_code: bool = False
+    share: str | None = Field(default=None, pattern=r"^[1-9]\d*/[1-9]\d*$")
+    devices: list[str] | None = None
+    target_limit: int | None = Field(default=None, ge=1)
+    format: str | None = None
+    images: Path | None = None
+    card: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    split: str | None = None
+    instruction: str | None = None
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _devices_as_typed(cls, value: Any) -> Any:
+        """``0,1`` means in a file what it means on the command line."""
+        return words_as_typed(value)
+
+
+class LabelConfig(_TrainingsConfig):
+    """What ``pickwell label`` needs beside run, target and output folder."""
+
+    design: Literal["clusters", "subsets", "influence"] = "subsets"
+    groups: int | None = Field(default=None, ge=1)
+    size: int | None = Field(default=None, ge=2)
+    draw: Literal["random", "designed"] = "random"
+    fresh: int = Field(default=20, ge=0)
+    repeat_groups: int = Field(default=6, ge=0)
+    repeats: int = Field(default=2, ge=1)
+    space: Literal["image", "text", "both"] = "image"
+    above_floors: bool = False
+
+
+class CompareConfig(_TrainingsConfig):
+    """What ``pickwell compare`` needs beside run, target and output folder."""
+
+    arms: list[str] | None = None
+    budget: int = Field(default=200, ge=1)
+    budgets: list[int | Literal["all"]] = Field(default_factory=list)
+    curve: list[str] = Field(default=["selected", "random"])
+    seeds: int = Field(default=5, ge=1)
+    epochs: float | None = Field(default=1.0, gt=0)
+    full_seeds: int | None = Field(default=None, ge=1)
+    select: SelectConfig = SelectConfig()
+
+    @field_validator("arms", "curve", "budgets", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """``a,b`` means in a file what it means on the command line."""
+        return words_as_typed(value)
+
+
 class Config(_Strict):
     """A whole configuration file."""
 
@@ -173,6 +243,8 @@ class Config(_Strict):
     fit: FitConfig = FitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     finetune: FinetuneConfig = FinetuneConfig()
+    label: LabelConfig = LabelConfig()
+    compare: CompareConfig = CompareConfig()
 
 
 def load_config(path: Path | None) -> Config:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from scoring.quality.fit import FitResult
+    from scoring.quality.labels import Labels
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -89,7 +90,7 @@ def fit(
         ),
         on_progress=on_progress,
     )
-    messages = (*result.messages, *(told for told in (shared, note) if told))
+    messages = (*result.messages, *(t for t in (shared, note, _overlap(known)) if t))
     model = replace(
         result.model,
         fitted_on={
@@ -101,6 +102,16 @@ def fit(
     )
     model.save(folder)
     return replace(result, model=model, messages=messages)
+
+
+def _overlap(known: Labels) -> str:
+    """What cross-validation by group means where groups share samples."""
+    if not known.overlapping:
+        return ""
+    return (
+        "The groups share samples: those of a group that is held out were partly seen in others. "
+        "The worth is that for other groups of this very pool."
+    )
 
 
 def model_folder(run: Run | str | Path, out: str | Path | None) -> Path:

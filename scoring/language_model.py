@@ -15,11 +15,14 @@ class ResponseLikelihood:
         nll: Mean over the response's tokens, in nats per token; ``None`` if not computed.
         tokens: Response length in tokens.
         reason: Why ``nll`` is missing, if it is.
+        end: Log-probability, in nats, that the answer ends after its last token; ``None`` where
+            there is no instruction, or ``nll`` is missing.
     """
 
     nll: float | None
     tokens: int
     reason: str | None = None
+    end: float | None = None
 
 
 class LanguageModel(Protocol):

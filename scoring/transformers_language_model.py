@@ -23,11 +23,12 @@ _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """Token ids around the user's text, and those before a response that answers nothing."""
+    """Token ids around the user's text, before a response that answers nothing, after any."""
 
     before: Tokens
     after: Tokens
     alone: Tokens
+    end: int | None
 
 
 class TransformersLanguageModel:
@@ -93,8 +94,9 @@ class TransformersLanguageModel:
     ) -> list[ResponseLikelihood]:
         """Mean negative log-likelihood of each response's tokens, in nats per token.
 
-        The end-of-turn token is not counted. A response or instruction longer than
-        ``max_tokens`` gets ``nll=None`` and a reason; nothing is cut off.
+        The end-of-turn token is not counted; how likely it comes next is told beside. A response
+        or instruction longer than ``max_tokens`` gets ``nll=None`` and a reason; nothing is cut
+        off.
 
         Args:
             instructions: The user's text of each row, or ``None`` for the response by itself
@@ -114,10 +116,11 @@ class TransformersLanguageModel:
             prompt = template.before + question + template.after
             jobs.append(None if reason else (template.alone if text is None else prompt, answer))
         found = self._nll(job for job in jobs if job is not None)
-        return [
-            ResponseLikelihood(None if job is None else found[job], len(answer), reason)
-            for job, answer, reason in zip(jobs, answered, reasons, strict=True)
-        ]
+        made = []
+        for job, answer, reason in zip(jobs, answered, reasons, strict=True):
+            nll, end = (None, None) if job is None else found[job]
+            made.append(ResponseLikelihood(nll, len(answer), reason, end))
+        return made
 
     def yes_probability(self, questions: Sequence[str]) -> list[float | None]:
         """P(yes) / (P(yes) + P(no)) for the first token of the answer to each question.
@@ -151,32 +154,41 @@ class TransformersLanguageModel:
                 return f"{what} longer than {self.max_tokens} tokens ({len(tokens)})"
         return None
 
-    def _nll(self, jobs: Iterable[tuple[Tokens, Tokens]]) -> dict[tuple[Tokens, Tokens], float]:
-        """Mean negative log-likelihood of each distinct (prompt, response)."""
+    def _nll(
+        self, jobs: Iterable[tuple[Tokens, Tokens]]
+    ) -> dict[tuple[Tokens, Tokens], tuple[float, float | None]]:
+        """Of each distinct (prompt, response): mean loss, and log-probability of ending there."""
         import torch
 
+        template = self._template
         unique = sorted(set(jobs))
         rows: dict[Tokens, list[Tokens]] = defaultdict(list)
         for prompt, answer in unique:
             rows[prompt].append(answer)
-        # The last token predicts nothing that is asked for, so it is never run.
+        # Where the end is not asked for, the last token predicts nothing, and is never run.
         wanted: dict[tuple[Tokens, int], list[tuple[Tokens, Tokens]]] = defaultdict(list)
         prefixes: dict[Tokens, int] = {}
         for prompt, answer in unique:
-            wanted[prompt + answer[:-1], len(answer)].append((prompt, answer))
+            ends = template.end is not None and prompt != template.alone
+            run = prompt + (answer if ends else answer[:-1])
+            wanted[run, len(run) - len(prompt) + 1].append((prompt, answer))
             worth = worth_sharing(len(rows[prompt]), len(prompt) - 1)
-            prefixes[prompt + answer[:-1]] = len(prompt) - 1 if worth else 0
-        found: dict[tuple[Tokens, Tokens], float] = {}
+            prefixes[run] = len(prompt) - 1 if worth else 0
+        found: dict[tuple[Tokens, Tokens], tuple[float, float | None]] = {}
         by_tokens = defaultdict(list)
         for tokens, count in wanted:
             by_tokens[tokens].append(count)
-        # Two responses can share all tokens but the last; the longest span serves them all.
+        # Responses can share all tokens that are run; the longest span serves them all.
         for tokens, logits in self._logits([(t, max(c)) for t, c in by_tokens.items()], prefixes):
             for count in by_tokens[tokens]:
                 for prompt, answer in wanted[tokens, count]:
+                    said = logits[-count:]
                     targets = torch.tensor(answer, device=logits.device)
-                    losses = torch.nn.functional.cross_entropy(logits[-count:], targets)
-                    found[prompt, answer] = float(losses)
+                    losses = torch.nn.functional.cross_entropy(said[: len(answer)], targets)
+                    end = None
+                    if count > len(answer):
+                        end = float(torch.log_softmax(said[-1], 0)[template.end])
+                    found[prompt, answer] = float(losses), end
         return found
 
     def _logits(
@@ -228,13 +240,17 @@ class TransformersLanguageModel:
             else (tokenizer.eos_token_id or 0)
         )
         if not tokenizer.chat_template:
-            return _Template((start,), self._plain("\n"), (start,))
+            return _Template((start,), self._plain("\n"), (start,), tokenizer.eos_token_id)
         user = [{"role": "user", "content": _PLACE}]
         closed = tokenizer.apply_chat_template(user, tokenize=False)
         opened = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
         before, after = opened.split(_PLACE)
         opening = opened[len(closed) :] if opened.startswith(closed) else ""
-        return _Template(self._plain(before), self._plain(after), self._plain(opening) or (start,))
+        said = [*user, {"role": "assistant", "content": _PLACE}]
+        closing = tokenizer.apply_chat_template(said, tokenize=False).rpartition(_PLACE)[2]
+        end = (self._plain(closing) or (tokenizer.eos_token_id,))[0]
+        alone = self._plain(opening) or (start,)
+        return _Template(self._plain(before), self._plain(after), alone, end)
 
     @cached_property
     def _answers(self) -> tuple[list[int], list[int]]:

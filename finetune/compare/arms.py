@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Arm:
             each time; then only the training's seed differs.
         seconds: What choosing took, metrics included; ``None`` if not known.
         whole: Whether it is the whole pool, whatever the budget.
+        long_seeds: At most so many trainings at equal epochs; ``None``: as many as elsewhere.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Arm:
     choose: Choose
     seconds: float | None = None
     whole: bool = False
+    long_seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ def cells(
     *,
     steps: int | None,
     epochs: float | None,
+    batch: int,
 ) -> list[Cell]:
     """What is to be trained.
 
@@ -70,6 +74,7 @@ def cells(
         seeds: How many, counted from 0; a seed decides random picks and the order of the data.
         steps: Steps for the rule ``"steps"``; ``None`` leaves the rule out.
         epochs: Passes for the rule ``"epochs"``; ``None`` leaves the rule out.
+        batch: Samples in one optimiser step: what turns passes into steps.
     """
     found = []
     for budget, names in budgets.items():
@@ -77,15 +82,15 @@ def cells(
             if arm.name not in names:
                 continue
             chosen = [tuple(arm.choose(budget, seed)) for seed in range(seeds)]
-            for rule, length in (("steps", steps), ("epochs", epochs)):
-                if length is None:
-                    continue
-                only_steps = rule == "steps"
+            if steps is not None:
+                tasks = tuple(Task(ids, seed, steps) for seed, ids in enumerate(chosen))
+                found.append(Cell(arm.name, budget, "steps", tasks))
+            if epochs is not None:
                 tasks = tuple(
-                    Task(ids, seed, steps if only_steps else None, None if only_steps else epochs)
-                    for seed, ids in enumerate(chosen)
+                    Task(ids, seed, math.ceil(epochs * math.ceil(len(ids) / batch)))
+                    for seed, ids in enumerate(chosen[: arm.long_seeds])
                 )
-                found.append(Cell(arm.name, budget, rule, tasks))
+                found.append(Cell(arm.name, budget, "epochs", tasks))
     return found
 
 
@@ -134,6 +139,7 @@ def k_center_arm(ids: Sequence[str], vectors: np.ndarray, largest: int) -> Arm:
     return Arm("k-center", about, lambda budget, seed: ranked[:budget])
 
 
-def full_arm(ids: Sequence[str]) -> Arm:
+def full_arm(ids: Sequence[str], long_seeds: int | None = None) -> Arm:
     """Everything."""
-    return Arm("full", "the whole pool", lambda budget, seed: list(ids), seconds=0.0, whole=True)
+    about = "the whole pool"
+    return Arm("full", about, lambda budget, seed: list(ids), 0.0, True, long_seeds)

@@ -80,13 +80,19 @@ def lines_of(
             differences.append(
                 None
                 if random is None or cell.arm == BASELINE
-                else difference(own.losses, random.losses, own.tokens, clusters, seed=seed)
+                else _beside(own, random, clusters, seed)
             )
         corrected = holm([float("nan") if d is None else d.p for d in differences])
         for cell, beside, p in zip(mine, differences, corrected, strict=True):
             own = outcomes[cell.arm, budget, rule]
             found.append(_line(cell, own, choosing.get(cell.arm), beside, p))
     return found
+
+
+def _beside(own: Outcomes, random: Outcomes, clusters: Sequence[object], seed: int) -> Difference:
+    """Over the seeds that both have."""
+    both = min(len(own.losses), len(random.losses))
+    return difference(own.losses[:both], random.losses[:both], own.tokens, clusters, seed=seed)
 
 
 def _line(

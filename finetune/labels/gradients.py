@@ -66,7 +66,8 @@ def sample_gradients(
     use: Callable[[int, Mapping[str, Any]], None],
     *,
     batch_size: int = 8,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    wanted: Callable[[Sequence[int]], bool] = lambda batch: True,
+    done: Callable[[Sequence[int]], None] = lambda batch: None,
 ) -> None:
     """Hand on the gradient of every sample, one after the other.
 
@@ -78,23 +79,26 @@ def sample_gradients(
         rows: The samples.
         use: Called with position and gradients by parameter name; they are not kept.
         batch_size: Samples in one pass, where the model allows it.
-        on_progress: Called with done and total.
+        wanted: Called with the positions of a batch before it is computed; ``False`` passes over
+            it. Batches depend on the rows alone.
+        done: Called with the positions of each batch after it, passed over or not.
     """
     layers = _linear_layers(bench.model)
     size = 1 if layers is None else batch_size
     order = sorted(range(len(rows)), key=lambda row: len(rows[row].input_ids))
     for start in range(0, len(order), size):
         part = order[start : start + size]
-        batch = [rows[row] for row in part]
-        # The parts of a batch can be told apart only if every sample has as many images.
-        whole = layers is not None and len({len(row.images) for row in batch}) == 1
-        pieces = [batch] if whole else [[row] for row in batch]
-        found: list[dict[str, Any]] = []
-        for piece in pieces:
-            found += _gradients(bench, piece, layers if whole else None)
-        for row, gradients in zip(part, found, strict=True):
-            use(row, gradients)
-        on_progress(start + len(part), len(order))
+        if wanted(part):
+            batch = [rows[row] for row in part]
+            # The parts of a batch can be told apart only if every sample has as many images.
+            whole = layers is not None and len({len(row.images) for row in batch}) == 1
+            pieces = [batch] if whole else [[row] for row in batch]
+            found: list[dict[str, Any]] = []
+            for piece in pieces:
+                found += _gradients(bench, piece, layers if whole else None)
+            for row, gradients in zip(part, found, strict=True):
+                use(row, gradients)
+        done(part)
 
 
 def _linear_layers(model: Any) -> dict[str, Any] | None:

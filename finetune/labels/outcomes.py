@@ -34,18 +34,16 @@ class Task:
     Attributes:
         ids: What is trained on.
         seed: Of the order of the data.
-        steps: Optimiser steps, or
-        epochs: passes over the data.
+        steps: Optimiser steps; with 0 the model is measured as it is.
     """
 
     ids: tuple[str, ...]
     seed: int
-    steps: int | None = None
-    epochs: float | None = None
+    steps: int
 
     def key(self, bench: str) -> bytes:
         """Address of its outcome under a bench's key; the order of the ids does not matter."""
-        told = [sorted(self.ids), self.seed, self.steps, self.epochs]
+        told = [sorted(self.ids), self.seed, self.steps]
         return content_key(bench, json.dumps(told))
 
 
@@ -130,7 +128,7 @@ class Ledger:
         opened = bench() if waiting else None
         for number, task in enumerate(waiting, len(mine) - len(waiting) + 1):
             assert opened is not None
-            made = opened.run(task.ids, seed=task.seed, steps=task.steps, epochs=task.epochs)
+            made = opened.run(task.ids, seed=task.seed, steps=task.steps)
             row = {
                 "losses": made.losses.tolist(),
                 "tokens": made.tokens.astype(int).tolist(),

@@ -15,23 +15,33 @@ from scoring.metric import Batch, Column, MetricSpec, Models, Scores, register
 class Likelihood:
     """Both passes of the language model, and the instruction-following difficulty from them."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="likelihood",
-        summary="Response likelihood with and without the instruction, and their ratio (IFD).",
+        summary=(
+            "Response likelihood with and without the instruction, their ratio (IFD), and whether "
+            "the response ends where an answer would."
+        ),
         formula=(
             "`response_nll` = −(1/T) Σ_t log P(a_t | q, a_<t); `response_nll_alone` = "
             "−(1/T) Σ_t log P(a_t | a_<t); `ifd` = response_nll / response_nll_alone; "
             "`ifd_perplexity` = exp(response_nll − response_nll_alone) = PPL(A|Q) / PPL(A). Over "
             "the T tokens of the response; the model does not see the image. Published use keeps "
             "the highest values below 1: above 1 the instruction hurts, so neither end is good "
-            "by itself."
+            "by itself. `response_end` = log P(end of turn | q, a): low where a response was cut "
+            "off."
         ),
         columns=(
             Column("response_nll", "nats per token, after the instruction", (0.0, np.inf)),
             Column("response_nll_alone", "nats per token, without it", (0.0, np.inf)),
             Column("ifd", "instruction-following difficulty: ratio of losses", (0.0, np.inf)),
             Column("ifd_perplexity", "the same as a ratio of perplexities", (0.0, np.inf)),
+            Column(
+                "response_end",
+                "log-probability that the answer ends here, nats",
+                (-np.inf, 0.0),
+                "higher",
+            ),
         ),
         needs=frozenset({"text", "language_model"}),
         cost=(
@@ -72,6 +82,7 @@ class Likelihood:
                 notes[row] = notes[row] or "no instruction"
                 continue
             columns["response_nll"][row] = after.nll
+            columns["response_end"][row] = after.end
             if after.nll is None or alone.nll is None:
                 continue
             columns["ifd_perplexity"][row] = math.exp(after.nll - alone.nll)

@@ -39,6 +39,7 @@ class Labels:
         grouped: Whether a label belongs to a group.
         errors: (u,) standard errors of the labels, or ``None`` where they are not known.
         source: Where they come from, in words.
+        overlapping: Whether groups may share samples.
     """
 
     names: tuple[str, ...]
@@ -49,6 +50,7 @@ class Labels:
     grouped: bool
     errors: np.ndarray | None = None
     source: str = ""
+    overlapping: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,6 +75,7 @@ def make_labels(
     weights: Mapping[str, float] | None = None,
     blocks: Mapping[str, str] | None = None,
     source: str = "labels",
+    overlapping: bool = False,
 ) -> Labels:
     """Labels from plain mappings, checked against the ids of a run.
 
@@ -84,6 +87,7 @@ def make_labels(
         weights: Name to weight, where there is no standard error.
         blocks: Sample labels only: id to the group that it is cross-validated with.
         source: Named in messages.
+        overlapping: Whether groups may share samples, as subsets drawn anew each time do.
 
     Raises:
         BadInputError: For labels that are no numbers, ids that the run does not know or that
@@ -104,10 +108,11 @@ def make_labels(
         _all_known(names, place, source)
         rows = tuple(np.array([place[name]], np.int64) for name in names)
     else:
-        rows = _group_rows(names, members, place, source)
+        rows = _group_rows(names, members, place, source, overlapping)
     weight, error = _weights(names, weights, errors, source)
     block = tuple((blocks or {}).get(name, name) for name in names)
-    return Labels(names, labels, weight, rows, block, members is not None, error, source)
+    grouped = members is not None
+    return Labels(names, labels, weight, rows, block, grouped, error, source, overlapping)
 
 
 def read_labels(
@@ -121,7 +126,8 @@ def read_labels(
 
     Formats: rows ``id,label`` or ``group,label`` (CSV, TSV, Parquet, JSON, JSONL), each with an
     optional ``se`` (standard error) or ``weight``; a JSON object ``{"groups": [{"label": 1.5,
-    "ids": ["a", "b"]}]}``; a JSON list of numbers, whose s-th belongs to group ``s``.
+    "ids": ["a", "b"]}]}``, with ``"overlapping": true`` beside ``groups`` where they share samples;
+    a JSON list of numbers, whose s-th belongs to group ``s``.
 
     Args:
         path: The labels.
@@ -210,6 +216,7 @@ def _from_group_objects(content: dict[str, Any], path: Path, ids: Sequence[str])
         errors=extra["se"] or None,
         weights=extra["weight"] or None,
         source=str(path),
+        overlapping=content.get("overlapping") is True,
     )
 
 
@@ -218,6 +225,7 @@ def _group_rows(
     members: Mapping[str, Sequence[str]],
     place: Mapping[str, int],
     source: str,
+    overlapping: bool,
 ) -> tuple[np.ndarray, ...]:
     home: dict[str, str] = {}
     rows = []
@@ -230,11 +238,12 @@ def _group_rows(
             )
         _all_known(samples, place, f"{source}, group {name!r}")
         for id_ in samples:
-            if id_ in home:
+            if id_ in home and (home[id_] == name or not overlapping):
                 where = "twice" if home[id_] == name else f"in {home[id_]!r} as well"
                 raise BadInputError(
                     f"{source}: sample {id_!r} stands in group {name!r} and {where}.",
-                    "Groups must not share samples: one that is held out would not be unseen.",
+                    "Groups must not share samples: one that is held out would not be unseen"
+                    ' (subsets drawn to overlap say "overlapping": true in a JSON file of labels).',
                 )
             home[id_] = name
         if len(samples) < 2:

@@ -1,5 +1,6 @@
 """A small hand-made data set, and the command as a person types it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -71,6 +72,33 @@ def llava(tmp_path: Path) -> Path:
         draw(tmp_path / "data" / "images" / f"{number}.png", number)
         lines.append(json.dumps(record(number, f"images/{number}.png")))
     path = tmp_path / "data" / "pairs.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """A tiny random LLaVA folder."""
+    place = ROOT / "tests" / "finetune" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_families", place)
+    families = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(families)
+    folder = tmp_path_factory.mktemp("tiny") / "llava"
+    processor = families.make_processor("llava")
+    families.make_model("llava", processor).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def held_out(tmp_path: Path) -> Path:
+    """Twelve more pairs on other pictures; their answers hold a marker that stands nowhere else."""
+    lines = []
+    for number in range(100, 112):
+        draw(tmp_path / "held" / "images" / f"{number}.png", number)
+        said = f"MARKER-4711 a {COLOURS[number % 10]} thing."
+        lines.append(json.dumps(record(number, f"images/{number}.png", said)))
+    path = tmp_path / "held" / "target.jsonl"
     path.write_text("\n".join(lines) + "\n")
     return path
 

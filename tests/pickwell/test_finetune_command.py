@@ -1,6 +1,5 @@
 """``pickwell finetune`` as a person types it, on a selection and on data, with a tiny model."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -21,20 +20,6 @@ from pickwell.training_source import training_samples, training_sources
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--train", "lora", "--steps", 4, "--batch-size", 4, "--learning-rate", 0.01, "--no-bf16")
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A tiny random LLaVA folder."""
-    place = ROOT / "tests" / "finetune" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_families", place)
-    families = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(families)
-    folder = tmp_path_factory.mktemp("tiny") / "llava"
-    processor = families.make_processor("llava")
-    families.make_model("llava", processor).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class Written:
 
 
 TABLE = {
-    ("q", "a"): (1.5, 3),
+    ("q", "a"): (1.5, 3, None, -0.25),
     (None, "a"): (3.0, 3),
     ("q", "long"): (None, 9, "response longer than 8 tokens (9)"),
     (None, "long"): (None, 9, "response longer than 8 tokens (9)"),
@@ -39,6 +39,7 @@ def test_worked_by_hand_in_one_call():
     found = Likelihood(Models("m", language_model=model)).score(batch)
     assert model.calls == 1
     assert found.columns["response_nll"] == [1.5, None, 0.5, None]
+    assert found.columns["response_end"] == [-0.25, None, None, None]
     assert found.columns["response_nll_alone"] == [3.0, None, 0.0, 3.0]
     assert found.columns["ifd"] == [0.5, None, None, None]
     assert found.columns["ifd_perplexity"] == [
@@ -57,5 +58,5 @@ def test_worked_by_hand_in_one_call():
 
 def test_without_a_model():
     found = Likelihood(Models("m")).score(Batch(["q"], ["a"]))
-    assert [column[0] for column in found.columns.values()] == [None] * 4
+    assert [column[0] for column in found.columns.values()] == [None] * 5
     assert found.notes == ["no language model"]

@@ -46,14 +46,18 @@ def plain_nll(model, instruction, response):
     with torch.inference_mode():
         ids = torch.tensor([prompt + answer])
         labels = torch.tensor([[-100] * len(prompt) + answer])
-        return float(model._model(ids, labels=labels).loss), len(answer)
+        said = model._model(ids, labels=labels)
+        stop = tokenizer.convert_tokens_to_ids("<|im_end|>")
+        end = float(torch.log_softmax(said.logits[0, -1].float(), 0)[stop])
+        return float(said.loss), len(answer), end if instruction else None
 
 
 def test_equals_the_plain_way(model, found):
     for (instruction, response), row in zip(PAIRS, found, strict=True):
-        nll, tokens = plain_nll(model, instruction, response)
+        nll, tokens, end = plain_nll(model, instruction, response)
         assert row.nll == pytest.approx(nll, abs=1e-3)
         assert row.tokens == tokens
+        assert row.end == (None if end is None else pytest.approx(end, abs=1e-2))
         assert row.reason is None
 
 
@@ -98,7 +102,18 @@ def test_responses_that_begin_alike(model):
     answers = ["A red", "A red dog", "A red cat", "A"]
     together = model.response_likelihood([ASK] * 4, answers)
     for answer, row in zip(answers, together, strict=True):
-        assert row.nll == pytest.approx(plain_nll(model, ASK, answer)[0], abs=1e-3)
+        nll, _, end = plain_nll(model, ASK, answer)
+        assert row.nll == pytest.approx(nll, abs=1e-3)
+        assert row.end == pytest.approx(end, abs=1e-2)
+
+
+def test_an_answer_that_is_cut_off_does_not_look_finished(model):
+    whole = "A brown dog runs over the grass towards a red ball."
+    found = model.response_likelihood(
+        ["Describe the picture."] * 3, [whole, whole[:20], "A brown dog runs over the"]
+    )
+    ends = [row.end for row in found]
+    assert ends[0] > max(ends[1:]) + 2 and all(end <= 0 for end in ends)
 
 
 def test_too_long_is_refused_and_never_cut(model):

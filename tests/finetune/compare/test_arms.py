@@ -41,8 +41,9 @@ def test_k_center_equals_a_naive_version():
 
 
 def test_cells_hold_a_task_per_seed_and_rule():
-    arms = [random_arm(IDS), full_arm(IDS)]
-    found = cells(arms, {5: ["random", "full"], 10: ["random"]}, 3, steps=7, epochs=2.0)
+    arms = [random_arm(IDS), full_arm(IDS, long_seeds=2)]
+    both = {5: ["random", "full"], 10: ["random"]}
+    found = cells(arms, both, 3, steps=7, epochs=2.5, batch=4)
     told = [(cell.arm, cell.budget, cell.rule) for cell in found]
     assert told == [
         ("random", 5, "steps"),
@@ -52,8 +53,9 @@ def test_cells_hold_a_task_per_seed_and_rule():
         ("random", 10, "steps"),
         ("random", 10, "epochs"),
     ]
-    assert all(len(cell.tasks) == 3 for cell in found)
-    assert found[0].tasks[1].steps == 7 and found[1].tasks[1].epochs == 2.0
+    assert [len(cell.tasks) for cell in found] == [3, 3, 3, 2, 3, 3]
+    steps = [cell.tasks[0].steps for cell in found]
+    assert steps == [7, 5, 7, 20, 7, 8]  # passes of 2, 8 and 3 batches
     assert found[0].tasks[0].ids == found[1].tasks[0].ids
     keys = {task.key("bench") for cell in found for task in cell.tasks}
-    assert len(keys) == 18
+    assert len(keys) == 17

@@ -15,7 +15,7 @@ IDS = [f"s{number}" for number in range(20)]
 @pytest.fixture
 def filled(tmp_path):
     arms = [random_arm(IDS), top_arm("best", "", IDS, np.arange(20.0)), full_arm(IDS)]
-    made = cells(arms, {5: ["random", "best", "full"]}, 4, steps=3, epochs=None)
+    made = cells(arms, {5: ["random", "best", "full"]}, 4, steps=3, epochs=None, batch=2)
     generator = np.random.default_rng(0)
     store = KeyedStore(tmp_path, OUTCOMES)
     level = {"random": 2.0, "best": 1.0, "full": 2.0}

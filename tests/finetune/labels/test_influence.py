@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from finetune.bench import Bench
 from finetune.labels.influence import influence
@@ -24,12 +25,29 @@ def test_a_sample_like_the_target_has_more_influence(vlm_folder, make_sample, tm
     bench = Bench([*pool, twin, other], target, options, tmp_path)
     ids = [*(sample.id for sample in pool), "s40", "s41", "absent"]
 
-    def run():
-        return influence(bench, ids, warm_up=ids[:8], warm_up_steps=2, dimensions=512)
+    def run(folder="kept", **more):
+        kept = tmp_path / folder
+        wanted = {"warm_up": ids[:8], "warm_up_steps": 2, "dimensions": 512}
+        return influence(bench, ids, kept=kept, **wanted, **more)
 
     found = run()
     assert np.isfinite(found.scores[:-1]).all() and np.isnan(found.scores[-1])
     assert np.abs(found.scores[:-1]).max() <= 1.001
     assert found.scores[8] == np.nanmax(found.scores) > found.scores[9]
-    assert np.allclose(np.linalg.norm(found.projections[:-1].astype(float), axis=1), 1, atol=1e-2)
-    assert np.array_equal(run().scores, found.scores, equal_nan=True)
+    again = run()
+    assert np.array_equal(again.scores, found.scores, equal_nan=True)
+    assert np.array_equal(run("other").scores, found.scores, equal_nan=True)
+    assert not np.allclose(run(seed=1).scores[:-1], found.scores[:-1])
+
+    class Killed(Exception):
+        pass
+
+    def kill(stage, done, total):
+        if stage.endswith("pool") and done:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run("killed", on_progress=kill)
+    stored = len(list((tmp_path / "killed").glob("*.arrow")))
+    assert 0 < stored < len(list((tmp_path / "other").glob("*.arrow")))
+    assert np.array_equal(run("killed").scores, found.scores, equal_nan=True)

@@ -1,0 +1,243 @@
+"""``label``: train on groups of a run's samples, and find out which samples are worth it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from pickwell.config import LabelConfig, checked
+
+if TYPE_CHECKING:
+    from data_cards.sample import Sample
+    from data_cards.source import Source
+    from finetune.labels.groups import Group
+    from finetune.labels.influence import Influence
+    from finetune.labels.study import Findings, Plan
+    from pickwell.training_pool import TrainingPool
+    from pickwell.trainings import Trainings
+    from scoring.run import Run
+
+Progress = Callable[[str, int, int | None], None]
+GROUPS = {"clusters": 30, "subsets": 60, "influence": 0}
+SIZE = 64
+CONTENT = 10
+"""Clusters of content over which designed subsets are spread as the pool is."""
+WARM_UP = 200
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What labelling gave.
+
+    Attributes:
+        folder: Where everything was written; labels for ``fit`` are in ``labels.json`` or
+            ``labels.csv``.
+        design: The design.
+        plan: What was trained.
+        findings: Effects, reliability, worth and cost; ``None`` while trainings are missing.
+        missing: Trainings that other shares have still to do.
+        left_out: Samples that could not be trained on, with reasons.
+    """
+
+    folder: Path
+    design: str
+    plan: Plan
+    findings: Findings | None
+    missing: int
+    left_out: list[tuple[str, str]]
+
+    @property
+    def labels(self) -> Path:
+        """The file for ``pickwell fit``."""
+        return self.folder / ("labels.csv" if self.design == "influence" else "labels.json")
+
+
+def label(
+    run: Run | str | Path,
+    target: str | Path | Sequence[Sample],
+    out: str | Path | None = None,
+    *,
+    config: LabelConfig | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+    on_source: Callable[[Source], None] = lambda source: None,
+    **options: Any,
+) -> Labelled:
+    """Label a run's samples by what training on them does to a held-out target.
+
+    Every training is kept as soon as it is done, in RUN/labels/outcomes: type the same again to go
+    on, ask for more groups or another design and only what is new is trained.
+
+    Args:
+        run: A run, or its folder.
+        target: What outcomes are measured on: a file, a folder, ``hf://owner/name``, or samples.
+            It must not be what the result is tested on later.
+        out: Folder to write; RUN/labels/DESIGN by default.
+        config: All options at once; ``options`` override single fields, e.g. ``groups=100``.
+        on_progress: Called with stage, done and expected count.
+        on_source: Called when the target's format is recognised.
+        **options: Single fields of :class:`~pickwell.config.LabelConfig`.
+
+    Returns:
+        The :class:`Labelled`.
+
+    Raises:
+        BadInputError: Where run, target or options cannot be used.
+    """
+    from finetune.labels.study import study
+    from pickwell.label_files import write_labels
+    from pickwell.scoring_job import open_run
+    from pickwell.training_pool import training_pool
+    from pickwell.trainings import open_trainings
+    from scoring.run import Run
+
+    started = time.time()
+    settings = config or LabelConfig()
+    if options:
+        settings = checked(LabelConfig, {**settings.model_dump(), **options}, "options of label")
+    opened = run if isinstance(run, Run) else open_run(run)
+    folder = Path(out) if out is not None else opened.folder / "labels" / settings.design
+    _refuse_foreign(folder)
+    pool = training_pool(opened, text_only=settings.text_only, above_floors=settings.above_floors)
+    plan = _plan(pool, settings)
+    trainings = open_trainings(
+        pool, target, settings, opened.folder / "labels", on_progress, on_source
+    )
+    missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
+    left_out = trainings.bench.left_out if missing == 0 or settings.design == "influence" else []
+    if missing or settings.share is not None:
+        return Labelled(folder, settings.design, plan, None, missing, left_out)
+    found, again = _influence(trainings, plan, settings)
+    features, names = pool.features()
+    findings = study(
+        plan,
+        trainings.ledger,
+        design=settings.design,
+        features=features,
+        clusters=trainings.bench.clusters,
+        others=pool.scores(),
+        found=found,
+    )
+    result = Labelled(folder, settings.design, plan, findings, 0, left_out)
+    write_labels(
+        result,
+        {
+            "run": str(opened.folder),
+            "target": trainings.described | {"samples": len(trainings.bench.target)},
+            "target_left_out": trainings.bench.target_left_out,
+            "model": trainings.bench.model_key,
+            "features": names,
+            "pool": len(pool.ids),
+            "influence_retest": again,
+            "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
+            "started": started,
+        },
+    )
+    return result
+
+
+def _plan(pool: TrainingPool, settings: LabelConfig) -> Plan:
+    from finetune.labels.study import Plan, fresh_subsets
+
+    size = min(settings.size or SIZE, len(pool.ids) // 2)
+    return Plan(
+        ids=pool.ids,
+        groups=tuple(_groups(pool, settings, size)),
+        fresh=tuple(fresh_subsets(pool.ids, settings.fresh, size, settings.seed)),
+        repeated=settings.repeat_groups,
+        repeats=settings.repeats,
+        steps=settings.steps,
+        seed=settings.seed,
+    )
+
+
+def _groups(pool: TrainingPool, settings: LabelConfig, size: int) -> list[Group]:
+    from finetune.labels import groups as making
+
+    count = settings.groups or GROUPS[settings.design]
+    if settings.design == "influence":
+        return []
+    if settings.design == "clusters":
+        return making.clusters(pool.ids, _vectors(pool, settings), count, seed=settings.seed)
+    if settings.draw == "random":
+        return making.random_subsets(pool.ids, count, size, seed=settings.seed)
+    features, names = pool.features()
+    content = pool.content(CONTENT, settings.seed)
+    return making.designed_subsets(
+        pool.ids, features, names, content, count, size, seed=settings.seed
+    )
+
+
+def _vectors(pool: TrainingPool, settings: LabelConfig) -> Any:
+    """(n, d) unit embeddings that groups are made by."""
+    from selector.vectors import resolve_space, space_rows
+
+    space = resolve_space(pool.candidates, settings.space)
+    if space is None:
+        raise BadInputError(
+            "The run holds no embeddings to make clusters of.",
+            "Score with an image-text encoder (--models), or use --design subsets.",
+        )
+    vectors, _ = space_rows(pool.candidates, pool.rows, space, 0.5)
+    return vectors
+
+
+def _influence(
+    trainings: Trainings, plan: Plan, settings: LabelConfig
+) -> tuple[Influence | None, float | None]:
+    """Influence, and the rank correlation with that of another seed where repeats are asked for."""
+    if settings.design != "influence":
+        return None, None
+    from finetune.labels.groups import random_subsets
+    from finetune.labels.influence import influence
+    from finetune.labels.worth import spearman
+
+    bench = trainings.bench
+    size = min(WARM_UP, len(plan.ids))
+    made = []
+    for seed in range(settings.seed, settings.seed + min(settings.repeats, 2)):
+        (warm,) = random_subsets(plan.ids, 1, size, seed=seed, name="warm-up")
+        made.append(
+            influence(
+                bench,
+                plan.ids,
+                warm_up=[plan.ids[int(row)] for row in warm.rows],
+                warm_up_steps=settings.steps,
+                kept=trainings.folder / "gradients",
+                seed=seed,
+                on_progress=trainings.on_progress,
+            )
+        )
+    if len(made) == 1:
+        return made[0], None
+    import numpy as np
+
+    both = np.isfinite(made[0].scores) & np.isfinite(made[1].scores)
+    return made[0], spearman(made[0].scores[both], made[1].scores[both])
+
+
+def _command(run: Run, trainings: Trainings, folder: Path) -> list[str]:
+    target = trainings.described.get("path")
+    if trainings.settings.devices and target is None:
+        raise BadInputError("Several devices need a target that is a file.", "Write it to one.")
+    return ["label", str(run.folder), "--target", str(target), "--out", str(folder)]
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Never write among files that are not of an earlier labelling."""
+    if folder.is_file():
+        raise BadInputError(f"{folder} is a file.", "Name a folder after --out.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        own = "design" in json.loads((folder / "label.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        own = False
+    if not own:
+        raise BadInputError(
+            f"{folder} is not empty and holds no labels.", "Name a new folder after --out."
+        )

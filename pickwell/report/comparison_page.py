@@ -1,0 +1,94 @@
+"""The page of a comparison: verdicts, the plots, and every figure in tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickwell.compare_summary import HEADINGS, RULES, cells_of, verdicts
+from pickwell.report.build import clean, number
+
+if TYPE_CHECKING:
+    from pickwell.compare_job import Comparison
+
+_HERE = Path(__file__).parent
+_STYLES = ("style.css", "charts.css", "comparison.css")
+_CAPTIONS = {
+    "beside_random": "Gain over random picks: dot the mean, thick the 95 % interval over seeds,"
+    " thin the one over seeds and images of the target. Right of the line is better.",
+    "budgets_equal_steps": "The curve over budgets at equal steps; bands are standard deviations"
+    " over seeds.",
+    "budgets_equal_epochs": "The same at equal epochs: more samples are trained on for longer.",
+}
+LIMITS = (
+    "What is compared holds for this model, this target, this learning rate and trainings of this"
+    " length. Another target can turn the order round.",
+    "An arm is called better or worse only if both intervals agree. p is corrected for the number"
+    " of arms in its table (Holm).",
+    "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
+    " that use one of them: an upper bound.",
+    "At equal steps a small choice is seen more often than a large one; at equal epochs a large"
+    " one is trained for longer. Both stand here since neither alone is fair.",
+)
+
+
+def write_comparison_page(made: Comparison, record: dict[str, Any], path: Path) -> Path:
+    """Write the page; it is complete or not there at all."""
+    import jinja2
+
+    from data_cards.replacing import replacing
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "clean": clean}
+    environment.finalize = lambda value: clean(value) if type(value) is str else value
+    template = environment.from_string((_HERE / "comparison.html").read_text("utf-8"))
+    style = "\n".join((_HERE / name).read_text("utf-8") for name in _STYLES)
+    with replacing(path, "w") as file:
+        for chunk in template.generate(page=_page(made, record), style=style):
+            file.write(chunk)
+    return path
+
+
+def _page(made: Comparison, record: dict[str, Any]) -> dict[str, Any]:
+    first, *rest = verdicts(made)
+    options = record["options"]
+    tables = []
+    for budget, rule in dict.fromkeys((line.budget, line.rule) for line in made.lines):
+        rows = [
+            {"cells": cells_of(line), "verdict": line.verdict}
+            for line in made.lines
+            if (line.budget, line.rule) == (budget, rule)
+        ]
+        tables.append({"title": f"{budget:,} chosen, {RULES[rule]}", "rows": rows})
+    return {
+        "created": record["created"].replace("T", " ").replace("+00:00", " UTC"),
+        "budget": made.budget,
+        "pool": record["pool"],
+        "lead": rest or [first],
+        "headings": HEADINGS,
+        "plots": [
+            {"svg": _inline(svg), "caption": _CAPTIONS[name]} for name, svg in made.plots.items()
+        ],
+        "tables": tables,
+        "arms": [{"name": arm.name, "about": arm.about} for arm in made.arms],
+        "facts": [
+            ("Measured on", first),
+            ("Target", str(record["target"].get("path") or "samples given in Python")),
+            (
+                "Training",
+                f"{options['train']} of {options['model']}, {options['steps']} steps of"
+                f" {options['batch_size'] * options['gradient_accumulation']} samples or"
+                f" {options['epochs']} epochs",
+            ),
+            ("Model key", str(record["model"])),
+        ],
+        "limits": LIMITS,
+    }
+
+
+def _inline(svg: str) -> str:
+    """The drawing alone, without what stands before it in a document of its own."""
+    return re.sub(r"^.*?(?=<svg)", "", svg, count=1, flags=re.DOTALL)

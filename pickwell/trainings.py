@@ -1,0 +1,176 @@
+"""Many short trainings on a run: the bench, the ledger that does each once, and who does which."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from data_cards.errors import BadInputError
+from pickwell.config import EvaluateConfig
+
+if TYPE_CHECKING:
+    from data_cards.sample import Sample
+    from data_cards.source import Source
+    from finetune.bench import Bench
+    from finetune.labels.outcomes import Ledger, Task
+    from pickwell.config import CompareConfig, LabelConfig
+    from pickwell.training_pool import TrainingPool
+
+Progress = Callable[[str, int, int | None], None]
+OUTCOMES = "outcomes"
+
+
+@dataclass
+class Trainings:
+    """Trainings on parts of a run, measured on one target.
+
+    Attributes:
+        pool: What is trained on.
+        target: Samples that are measured on; no choice sees them.
+        described: What the target is, for records.
+        settings: How to train.
+        folder: Where outcomes are kept, for all designs and comparisons of the run.
+        on_progress: Called with stage, done and expected.
+    """
+
+    pool: TrainingPool
+    target: list[Sample]
+    described: dict[str, Any]
+    settings: LabelConfig | CompareConfig
+    folder: Path
+    on_progress: Progress
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Opened when first asked for; the pool is read when first trained on."""
+        from finetune.bench import Bench
+        from finetune.options import FinetuneOptions
+        from pickwell.scoring_job import default_cache
+
+        names = set(FinetuneOptions.__dataclass_fields__) - {"cache", "steps"}
+        options = FinetuneOptions(
+            steps=self.settings.steps, **self.settings.model_dump(include=names)
+        )
+        cache = self.settings.cache or default_cache()
+        return Bench(self.pool.samples(), self.target, options, cache, self.on_progress)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Opened anew: other processes may have added to it."""
+        from finetune.labels.outcomes import Ledger
+
+        return Ledger(self.folder / OUTCOMES, self.bench.key)
+
+    def do(self, tasks: Sequence[Task], command: Sequence[str]) -> int:
+        """Train what is missing: here, or on several devices.
+
+        Args:
+            tasks: All of them.
+            command: What a worker is started with, after ``python -m pickwell``.
+
+        Returns:
+            How many trainings of ``tasks`` are still missing (other shares do them).
+        """
+        settings = self.settings
+        ledger = self.ledger
+        if settings.devices and settings.share is None and ledger.missing(tasks):
+            _spawn(settings.devices, settings, command)
+            ledger = self.ledger
+        share = parse_share(settings.share)
+        ledger.do(
+            tasks,
+            lambda: self.bench,
+            share=share,
+            on_progress=lambda done, total: self.on_progress("trainings", done, total),
+        )
+        return len(self.ledger.missing(tasks))
+
+
+def open_trainings(
+    pool: TrainingPool,
+    target: str | Path | Sequence[Sample],
+    settings: LabelConfig | CompareConfig,
+    folder: Path,
+    on_progress: Progress,
+    on_source: Callable[[Source], None],
+) -> Trainings:
+    """Read the target.
+
+    Raises:
+        BadInputError: There is no sample in it, or it cannot be read.
+    """
+    from pickwell.evaluate_data import read_data
+
+    reading = {"format", "images", "card", "columns", "split", "instruction", "seed"}
+    asked = EvaluateConfig(
+        **settings.model_dump(include=reading), limit=settings.target_limit, wrong="none"
+    )
+    samples, _, described = read_data(target, asked, on_source)
+    return Trainings(pool, samples, described, settings, folder, on_progress)
+
+
+def parse_share(text: str | None) -> tuple[int, int]:
+    """``2/4`` as the second of four, counted from 0.
+
+    Raises:
+        BadInputError: The first number is larger than the second.
+    """
+    if text is None:
+        return 0, 1
+    number, _, of = text.partition("/")
+    if int(number) > int(of):
+        raise BadInputError(f"--share {text}: there is no share {number} of {of}.", "E.g. 1/4.")
+    return int(number) - 1, int(of)
+
+
+def _spawn(devices: Sequence[str], settings: Any, command: Sequence[str]) -> None:
+    """One process per device, each with its share; all are waited for.
+
+    Raises:
+        BadInputError: One failed; what it printed is shown.
+    """
+    verb = command[0]
+    plain = settings.model_dump(mode="json", exclude={"devices", "share"})
+    threads = str(max(1, (os.cpu_count() or 1) // len(devices)))
+    with tempfile.TemporaryDirectory(prefix="pickwell-") as scratch:
+        file = Path(scratch) / "options.yaml"
+        file.write_text(yaml.safe_dump({verb: plain}), "utf-8")
+        running = []
+        for place, device in enumerate(devices, 1):
+            seen = {"CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device}
+            if device == "cpu":
+                seen["OMP_NUM_THREADS"] = threads
+            said = Path(scratch) / f"{place}.log"
+            with said.open("w", encoding="utf-8") as log:
+                worker = subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "pickwell", *command),
+                        *("--config", str(file), "--share", f"{place}/{len(devices)}"),
+                    ],
+                    env=os.environ | seen,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            running.append((device, worker, said))
+        try:
+            codes = [worker.wait() for _, worker, _ in running]
+        except BaseException:
+            for _, worker, _ in running:
+                worker.terminate()
+            raise
+        for (device, _, said), code in zip(running, codes, strict=True):
+            if code:
+                last = said.read_text("utf-8", "replace").strip()[-600:]
+                raise BadInputError(
+                    f"The trainings on device {device} ended with code {code}: {last}",
+                    "What was trained is kept; mend it and type the same again.",
+                )

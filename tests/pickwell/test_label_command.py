@@ -1,0 +1,133 @@
+"""``pickwell label`` as a person types it: designs, resume, shares, devices, files."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+METRICS = "length,image_quality,repetition,boilerplate"
+SHORT = (
+    *("--groups", 8, "--size", 6, "--fresh", 6, "--repeat-groups", 2, "--repeats", 2),
+    *("--steps", 2, "--batch-size", 3, "--train", "projector", "--no-bf16"),
+)
+
+
+@pytest.fixture
+def scored(llava, pickwell_here):
+    done = pickwell_here("score", llava, "--out", "run", "--metrics", METRICS, "--models", "none")
+    assert done.returncode == 0, done.stderr
+    return "run"
+
+
+@pytest.fixture
+def label(scored, held_out, tiny, pickwell_here):
+    def run(*words):
+        return pickwell_here("label", scored, "--target", held_out, "--model", tiny, *SHORT, *words)
+
+    return run
+
+
+def outcomes(folder):
+    return sorted((folder / "run" / "labels" / "outcomes").glob("*.arrow"))
+
+
+def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_path):
+    done = label()
+    assert done.returncode == 0, done.stderr
+    assert "8 groups of 6 samples, 2 steps each." in done.stdout
+    assert "Worth of subsets" in done.stdout and "ranks nothing" in done.stdout
+    folder = tmp_path / "run" / "labels" / "subsets"
+    record = json.loads((folder / "label.json").read_text())
+    assert record["cost"]["labels"]["trainings"] == 8
+    assert record["cost"]["fresh"]["trainings"] == 6
+    assert record["cost"]["repeats"]["trainings"] == 4
+    assert record["reliability"]["outcomes"] == 4 and record["ceiling"]["outcomes"] == 4
+    assert set(record["worth"]) >= {"subsets", "consensus", "repetition"}
+    effects = pq.read_table(folder / "effects.parquet").to_pylist()
+    assert len(effects) == 60
+    assert all(row["effect_low"] <= row["effect"] <= row["effect_high"] for row in effects)
+    assert sum(row["groups"] for row in effects) == 8 * 6
+    trainings = pq.read_table(folder / "trainings.parquet").to_pylist()
+    assert len(trainings) == 8 and all(row["outcome"] < 0 for row in trainings)
+    assert "whatever" not in (folder / "README.md").read_text()
+
+    # the labels are what `fit` reads, shared samples and all
+    fitted = pickwell_here(
+        "fit", "run", "--labels", folder / "labels.json", "--regressors", "ridge",
+        "--permutations", 19,
+    )  # fmt: skip
+    assert fitted.returncode == 0, fitted.stderr
+    assert "The groups share samples" in " ".join(fitted.stdout.split())
+
+    # the same again trains nothing and says the same
+    before = outcomes(tmp_path)
+    again = label()
+    assert again.stdout == done.stdout and outcomes(tmp_path) == before
+    # more groups train only what is new
+    more = label("--groups", 10, "--out", tmp_path / "ten")
+    assert more.returncode == 0, more.stderr
+    assert len(outcomes(tmp_path)) - len(before) <= 4  # two groups, and other ones repeated
+
+
+def test_clusters_are_disjoint_and_of_equal_size(label, tmp_path, scored):
+    done = label("--design", "clusters", "--groups", 8)
+    assert done.returncode == 2
+    assert "no embeddings to make clusters of" in done.stderr
+
+
+def test_designed_subsets_say_what_sets_them_apart(label, tmp_path):
+    done = label("--draw", "designed", "--fresh", 0, "--repeat-groups", 0)
+    assert done.returncode == 0, done.stderr
+    assert "not known (repeat two groups at least)" in done.stdout
+    content = json.loads((tmp_path / "run/labels/subsets/labels.json").read_text())
+    assert all("in part" in group["about"] for group in content["groups"])
+
+
+def test_influence_needs_no_group(label, tmp_path, pickwell_here):
+    done = label("--design", "influence", "--fresh", 4)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "run" / "labels" / "influence"
+    rows = (folder / "labels.csv").read_text().splitlines()
+    assert rows[0] == "id,label" and len(rows) == 61
+    record = json.loads((folder / "label.json").read_text())
+    assert -1 <= record["influence_retest"] <= 1
+    assert record["cost"]["labels"]["passes"] > 60
+    assert "cosine" in (folder / "README.md").read_text()
+    assert "60 samples, gradients after 2 steps of warm-up" in done.stdout
+
+
+def test_shares_do_a_part_each_and_the_last_makes_the_labels(label, tmp_path):
+    whole = label("--out", tmp_path / "elsewhere")
+    first = label("--share", "1/2", "--seed", 5)
+    assert "trainings are still missing" in first.stdout
+    assert not (tmp_path / "run" / "labels" / "subsets").exists()
+    second = label("--share", "2/2", "--seed", 5)
+    assert "All trainings are done" in second.stdout
+    third = label("--seed", 5)
+    assert "Worth of subsets" in third.stdout
+    assert whole.returncode == third.returncode == 0
+    assert label("--share", "3/2").returncode == 2
+
+
+def test_two_workers_find_what_one_finds(label, tmp_path):
+    done = label("--devices", "cpu,cpu", "--out", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    two = pq.read_table(tmp_path / "two" / "effects.parquet")
+    for path in outcomes(tmp_path):
+        path.unlink()
+    assert label("--out", tmp_path / "one").returncode == 0
+    one = pq.read_table(tmp_path / "one" / "effects.parquet")
+    assert one["effect"].to_numpy() == pytest.approx(two["effect"].to_numpy(), abs=1e-4)
+    failed = label("--devices", "cpu,cpu", "--steps", 3, "--model", tmp_path / "absent")
+    assert failed.returncode == 2
+
+
+def test_bad_targets_and_folders_are_named(label, scored, llava, held_out, pickwell_here, tmp_path):
+    base = ("label", scored, *SHORT)
+    assert "does not exist" in pickwell_here(*base, "--target", "nowhere.json").stderr
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep me")
+    done = label("--out", tmp_path / "mine")
+    assert done.returncode == 2 and "holds no labels" in done.stderr
+    same = pickwell_here(*base, "--target", llava)
+    assert same.returncode == 2 and "stand in the pool too" in same.stderr
