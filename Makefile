@@ -6,7 +6,8 @@ DEMO ?= .demo
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-data test test-slow lint types bench docs fix lock clean
+.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick bench docs fix \
+  lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 demo-data: $(READY) ## Fetch the demo pictures (Debian packages) and build the demo pool
 	$(BIN)/pickwell demo --dir $(DEMO) --data-only
 
-demo: $(READY) ## From raw pairs to 200 chosen, with a report
+demo: $(READY) ## The whole loop: score, fit, choose 200, fine-tune, evaluate, next batch
 	$(BIN)/pickwell demo --dir $(DEMO)
 
 test: $(READY) demo-data lint types ## Lint, types and tests
@@ -39,6 +40,12 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+proof: $(READY) demo-data ## Measure what choosing is worth (two hours); writes docs/proof.md
+	$(BIN)/python -m benchmarks.proof --dir $(DEMO)
+
+proof-quick: $(READY) demo-data ## The same, far too small to prove anything (ten minutes)
+	$(BIN)/python -m benchmarks.proof --dir $(DEMO) --quick
 
 bench: $(READY) demo-data ## Measure speed and memory; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -23,6 +23,7 @@ import numpy as np
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
 from finetune.arguments import row_numbers, training_arguments
+from finetune.attention import quick_attention
 from finetune.collate import Collator, from_pixels
 from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
 from finetune.options import FinetuneOptions
@@ -118,6 +119,7 @@ class Bench:
     def _opened(self) -> tuple[dict[str, Prepared], list[tuple[str, str]], FeatureCache | None]:
         rows, left_out = self._prepared(self._pool, "prepare pool")
         _require_apart(rows, self.target)
+        quick_attention(self.model, [*rows, *self.target])
         cache = self._features([*rows, *self.target])
         return {row.id: row for row in rows}, left_out, cache
 

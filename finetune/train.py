@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
 from finetune.arguments import row_numbers, training_arguments
+from finetune.attention import quick_attention
 from finetune.checkpoint import WORK, begin, last_complete
 from finetune.collate import Collator, from_pixels
 from finetune.data import MAX_LENGTH, Prepared, data_hash, prepare
@@ -145,6 +146,7 @@ def _train(job: _Job, left_out: Sequence[tuple[str, str]], plan: dict[str, Any])
     from finetune.trainer import Bookkeeper, VlmTrainer, training_losses
 
     options, state = job.options, processes()
+    quick_attention(job.model, job.rows)
     lora = choose_trained(job.model, options)
     parameters = count_parameters(job.model)[1]
     pad = job.processor.tokenizer.pad_token_id

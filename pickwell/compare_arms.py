@@ -32,7 +32,7 @@ ARMS = (
 )
 """Those of ``--arms all``, in their order."""
 MORE = ("quality-only", "clusters-only", "random-above-floors")
-_COLUMNS = {"reward-only": "judge_yes", "alignment-only": "alignment", "length-only": "tokens"}
+_COLUMNS = {"reward-only": "judge_yes", "alignment-only": "alignment"}
 _OPTIONS = (
     *("by", "method", "clusters", "clustering", "space", "quality"),
     *("near_duplicate", "tempering", "seed"),
@@ -81,7 +81,7 @@ class Arms:
             return self._k_center()
         if base in ("clusters-only", "random-above-floors"):
             return self._without_quality(name, base, _changes(name, rest))
-        if base not in (*ARMS, *MORE) or (base in ("random", "full", "longest", "k-center")):
+        if base not in (*ARMS, *MORE) or base in ("random", "full", "longest", "k-center"):
             near = difflib.get_close_matches(base, (*ARMS, *MORE), 1)
             raise BadInputError(
                 f"There is no arm {name!r}.",
@@ -94,6 +94,8 @@ class Arms:
             changes = {"quality": "consensus", "by": None} | changes
         elif base == "quality-only":
             changes = {"method": "top"} | changes
+        elif base == "length-only":
+            changes = {"by": self._length()} | changes
         elif base in _COLUMNS:
             changes = {"by": _COLUMNS[base]} | changes
         return self._by_select(name, changes)
@@ -163,14 +165,23 @@ class Arms:
     def _longest(self) -> Arm:
         from finetune.compare.arms import top_arm
 
+        column = self._length()
+        about = f"most {column} in the response, nothing else (no floors, no clusters)"
+        values = self.pool.run.numeric()[column][self.pool.rows]
+        return top_arm("longest", about, self.pool.ids, values)
+
+    def _length(self) -> str:
+        """Tokens where a language model has counted them, else characters."""
+        import numpy as np
+
         numbers = self.pool.run.numeric()
-        if "tokens" not in numbers:
-            raise BadInputError(
-                "The run has no column 'tokens': the longest cannot be told.",
-                "Score with the metric length, or leave out the arm.",
-            )
-        about = "most tokens in the response, nothing else (no floors, no clusters)"
-        return top_arm("longest", about, self.pool.ids, numbers["tokens"][self.pool.rows])
+        for name in ("tokens", "characters"):
+            if name in numbers and np.isfinite(numbers[name][self.pool.rows]).any():
+                return name
+        raise BadInputError(
+            "The run does not say how long the responses are.",
+            "Score with the metric length, or leave out the arm.",
+        )
 
     def _k_center(self) -> Arm:
         from finetune.compare.arms import k_center_arm

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 DRAWS = 1000
 EPOCHS = 2
+LEARNING_RATE = 1e-3
 GENERATIONS = 12
 NEW_TOKENS = 24
 
@@ -73,7 +74,7 @@ class Outcome:
 
 
 def go_all_the_way(
-    folder: Path, pool: Path, budget: int, seed: int, *, train: bool = False
+    folder: Path, pool: Path, budget: int, seed: int, *, train: bool = True
 ) -> Outcome:
     """Score, fit, select, fine-tune, evaluate, score the next batch; finished steps are not redone.
 
@@ -155,7 +156,8 @@ def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation
         folder / "selection",
         tuned,
         model="embedded",
-        train="projector",
+        train="lora",
+        learning_rate=LEARNING_RATE,
         epochs=EPOCHS,
         bf16=True,
         cache_features=True,

@@ -56,7 +56,7 @@ class Trainings:
         from finetune.options import FinetuneOptions
         from pickwell.scoring_job import default_cache
 
-        names = set(FinetuneOptions.__dataclass_fields__) - {"cache", "steps"}
+        names = set(FinetuneOptions.__dataclass_fields__) - {"cache", "steps", "epochs"}
         options = FinetuneOptions(
             steps=self.settings.steps, **self.settings.model_dump(include=names)
         )

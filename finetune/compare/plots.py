@@ -11,7 +11,7 @@ from finetune.compare.table import Line
 
 _RULES = {"steps": "equal steps", "epochs": "equal epochs"}
 _COLOURS = ("#0b7a5e", "#868c95", "#6a45b8", "#b3322d", "#8f5a00", "#2166ac", "#d6604d", "#4d9221")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "pickwell",  # the same names inside the file every time
     "font.family": "sans-serif",

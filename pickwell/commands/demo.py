@@ -14,7 +14,7 @@ def demo(
     ),
     budget: int = typer.Option(200, "--budget", "-b", min=1, help="How many to choose."),
     seed: int = typer.Option(0, help="Seed of pool, clusters and ties."),
-    train: bool = typer.Option(False, help="Fine-tune and evaluate too (minutes more)."),
+    train: bool = typer.Option(True, help="Fine-tune and evaluate too (minutes more)."),
     data_only: bool = typer.Option(False, "--data-only", help="Stop when the pool is built."),
 ) -> None:
     """Go the whole way on real pairs, some of them broken, and open the books."""

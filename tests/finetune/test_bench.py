@@ -72,9 +72,9 @@ def test_nothing_trained_measures_the_model_as_it_came(bench_of, samples):
 def test_pool_and_target_must_be_apart(vlm_folder, samples, tmp_path):
     options = FinetuneOptions(model=str(vlm_folder("llava")), bf16=False)
     with pytest.raises(BadInputError, match="stand in the pool too"):
-        Bench(samples[:6], samples[5:8], options, tmp_path)
+        _ = Bench(samples[:6], samples[5:8], options, tmp_path).rows
     with pytest.raises(BadInputError, match="an id twice"):
-        Bench([*samples[:3], samples[0]], samples[5:8], options, tmp_path)
+        _ = Bench([*samples[:3], samples[0]], samples[5:8], options, tmp_path).rows
 
 
 @pytest.mark.parametrize("train", ["projector", "lora", "all"])

@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 METRICS = "length,image_quality,repetition,boilerplate"
 SHORT = (
-    *("--groups", 8, "--size", 6, "--fresh", 6, "--repeat-groups", 2, "--repeats", 2),
+    *("--groups", 10, "--size", 6, "--fresh", 6, "--repeat-groups", 2, "--repeats", 2),
     *("--steps", 2, "--batch-size", 3, "--train", "projector", "--no-bf16"),
 )
 
@@ -34,11 +35,11 @@ def outcomes(folder):
 def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_path):
     done = label()
     assert done.returncode == 0, done.stderr
-    assert "8 groups of 6 samples, 2 steps each." in done.stdout
+    assert "10 groups of 6 samples, 2 steps each." in done.stdout
     assert "Worth of subsets" in done.stdout and "ranks nothing" in done.stdout
     folder = tmp_path / "run" / "labels" / "subsets"
     record = json.loads((folder / "label.json").read_text())
-    assert record["cost"]["labels"]["trainings"] == 8
+    assert record["cost"]["labels"]["trainings"] == 10
     assert record["cost"]["fresh"]["trainings"] == 6
     assert record["cost"]["repeats"]["trainings"] == 4
     assert record["reliability"]["outcomes"] == 4 and record["ceiling"]["outcomes"] == 4
@@ -46,9 +47,9 @@ def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_p
     effects = pq.read_table(folder / "effects.parquet").to_pylist()
     assert len(effects) == 60
     assert all(row["effect_low"] <= row["effect"] <= row["effect_high"] for row in effects)
-    assert sum(row["groups"] for row in effects) == 8 * 6
+    assert sum(row["groups"] for row in effects) == 10 * 6
     trainings = pq.read_table(folder / "trainings.parquet").to_pylist()
-    assert len(trainings) == 8 and all(row["outcome"] < 0 for row in trainings)
+    assert len(trainings) == 10 and all(row["outcome"] < 0 for row in trainings)
     assert "whatever" not in (folder / "README.md").read_text()
 
     # the labels are what `fit` reads, shared samples and all
@@ -57,22 +58,32 @@ def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_p
         "--permutations", 19,
     )  # fmt: skip
     assert fitted.returncode == 0, fitted.stderr
-    assert "The groups share samples" in " ".join(fitted.stdout.split())
+    assert "The groups share samples" in " ".join(fitted.stderr.split())
 
     # the same again trains nothing and says the same
     before = outcomes(tmp_path)
     again = label()
     assert again.stdout == done.stdout and outcomes(tmp_path) == before
     # more groups train only what is new
-    more = label("--groups", 10, "--out", tmp_path / "ten")
+    more = label("--groups", 12, "--out", tmp_path / "twelve")
     assert more.returncode == 0, more.stderr
     assert len(outcomes(tmp_path)) - len(before) <= 4  # two groups, and other ones repeated
 
 
-def test_clusters_are_disjoint_and_of_equal_size(label, tmp_path, scored):
-    done = label("--design", "clusters", "--groups", 8)
-    assert done.returncode == 2
-    assert "no embeddings to make clusters of" in done.stderr
+def test_clusters_are_disjoint_and_of_equal_size(label, tmp_path):
+    done = label("--design", "clusters")
+    assert done.returncode == 2 and "needs image vectors" in done.stderr
+    vectors = np.random.default_rng(0).standard_normal((60, 8))
+    place = tmp_path / "run" / "embeddings"
+    place.mkdir(exist_ok=True)
+    np.save(place / "image.npy", (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype("f2"))
+    done = label("--design", "clusters", "--fresh", 0)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "run/labels/clusters/labels.json").read_text())
+    assert content["overlapping"] is False
+    members = [id_ for group in content["groups"] for id_ in group["ids"]]
+    assert [len(group["ids"]) for group in content["groups"]] == [6] * 10
+    assert len(set(members)) == 60
 
 
 def test_designed_subsets_say_what_sets_them_apart(label, tmp_path):

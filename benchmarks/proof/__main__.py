@@ -1,0 +1,97 @@
+"""``python -m benchmarks.proof``: run it, keep what is done, write page, JSON and plots."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(
+    dir: Path = typer.Option(Path(".demo"), help="Folder of the demo's packages and pool."),
+    quick: bool = typer.Option(False, "--quick", help="Everything once, far too small to prove."),
+    out: Path = typer.Option(None, help="Where docs/proof.md goes (default docs; quick: DIR)."),
+    seed: int = typer.Option(0, help="Of everything."),
+    only: str = typer.Option(None, help="Comma-separated questions, for trying things."),
+) -> None:
+    """Prove it again; interrupted, type the same again."""
+    from benchmarks.proof import steps
+    from benchmarks.proof.page import page
+    from benchmarks.proof.parts import make_parts
+    from benchmarks.proof.sizes import FULL, QUICK
+    from pickwell import __version__
+    from pickwell.demo_job import build
+
+    started = time.time()
+
+    def say(line: str) -> None:
+        print(f"[{(time.time() - started) / 60:5.1f} min] {line}", flush=True)
+
+    size = QUICK if quick else FULL
+    folder = dir / ("proof_quick" if quick else "proof")
+    folder.mkdir(parents=True, exist_ok=True)
+    pool = build(dir, None, seed, say=say)
+    parts = make_parts(pool, folder, seed)
+    proof = steps.Proof(parts, size, folder, seed, say)
+    questions: dict[str, Any] = {
+        "designs": lambda: steps.worth_of_designs(proof),
+        "defects": lambda: steps.finds_defects(proof),
+        "mixed": lambda: steps.beats_random(proof, "mixed"),
+        "clean": lambda: steps.beats_random(proof, "clean"),
+        "diversity": lambda: steps.diversity_adds(proof),
+        "budgets": lambda: steps.over_budgets(proof),
+        "transfer": lambda: steps.helps_elsewhere(proof),
+    }
+    wanted = only.split(",") if only else list(questions)
+    docs = out or (folder / "docs" if quick else ROOT / "docs")
+    results: dict[str, Any] = {}
+    for name, ask in questions.items():
+        kept = docs / "proof" / f"{name}.json"
+        if name in wanted:
+            results[name] = _without_plots(docs, name, ask())
+            _write(kept, json.dumps(results[name], indent=1, default=str) + "\n")
+        elif kept.is_file():
+            results[name] = json.loads(kept.read_text("utf-8"))
+    truths = proof.parts.truth
+    pool_ids = [r["id"] for r in json.loads(parts.pool.read_text("utf-8"))]
+    results["about"] = {
+        "command": f"python -m benchmarks.proof{' --quick' if quick else ''}"
+        + (f" --seed {seed}" if seed else ""),
+        "minutes": (time.time() - started) / 60,
+        "cores": os.cpu_count(),
+        "version": __version__,
+        "date": datetime.now(UTC).date().isoformat(),
+        "size": dataclasses.asdict(size),
+        "pool": len(pool_ids),
+        "defects": sum(truths[id_].bad for id_ in pool_ids),
+        "clean": len(json.loads(parts.clean.read_text("utf-8"))),
+    }
+    _write(docs / "proof" / "about.json", json.dumps(results["about"], indent=1) + "\n")
+    _write(docs / "proof.md", page(results))
+    say(f"written: {docs / 'proof.md'}")
+
+
+def _without_plots(docs: Path, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Plots go beside the figures, as files."""
+    for plot, svg in found.get("plots", {}).items():
+        _write(docs / "proof" / f"{name}_{plot}.svg", svg)
+    return found | ({"plots": sorted(found["plots"])} if "plots" in found else {})
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

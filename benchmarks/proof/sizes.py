@@ -1,0 +1,82 @@
+"""How large a proof is: the whole one, and a quick one that shows that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Size:
+    """Numbers of trainings and samples.
+
+    Attributes:
+        train: What is trained.
+        learning_rate: Its peak.
+        steps: Optimiser steps of the comparisons' trainings, of 8 samples each.
+        seeds: Of the main comparison and of the clean pool's.
+        few_seeds: Of what diversity adds, and of the curve.
+        budget: Chosen.
+        curve: Further budgets.
+        arms: Of the main comparison.
+        epochs: Passes of the rule of equal epochs; ``None``: equal steps only.
+        label_steps: Steps of the labels' trainings.
+        subsets: Groups of the design ``subsets``.
+        clusters: Groups of the design ``clusters``.
+        size: Samples in a subset.
+        fresh: Fresh subsets.
+        repeat_groups: Groups that are repeated.
+        target: At most so many target samples for labels.
+        test: At most so many test samples.
+        pool: At most so many rows of the pool; ``None``: all.
+    """
+
+    train: str = "projector"
+    learning_rate: float = 1e-4
+    steps: int = 25
+    seeds: int = 5
+    few_seeds: int = 3
+    budget: int = 200
+    curve: tuple[int | str, ...] = (50, 100, 400, 800, "all")
+    arms: tuple[str, ...] = (
+        *("selected", "random", "reward-only", "alignment-only", "length-only", "longest"),
+        *("consensus", "k-center", "full"),
+    )
+    epochs: float | None = 1.0
+    label_steps: int = 8
+    subsets: int = 48
+    clusters: int = 24
+    size: int = 32
+    fresh: int = 16
+    repeat_groups: int = 4
+    target: int = 90
+    test: int = 150
+    pool: int | None = None
+    diversity: tuple[str, ...] = field(
+        default=(
+            *("quality-only", "clusters-only", "random-above-floors"),
+            *("selected:clusters=1", "selected:clusters=10", "selected:clusters=30"),
+            "selected:clusters=100",
+        )
+    )
+
+
+FULL = Size()
+QUICK = Size(
+    steps=2,
+    seeds=2,
+    few_seeds=2,
+    budget=16,
+    curve=(8,),
+    arms=("selected", "random", "longest", "full"),
+    epochs=None,
+    label_steps=1,
+    subsets=8,
+    clusters=8,
+    size=8,
+    fresh=3,
+    repeat_groups=2,
+    target=8,
+    test=10,
+    pool=160,
+    diversity=("quality-only", "clusters-only", "selected:clusters=4"),
+)
