@@ -214,6 +214,8 @@ class LabelConfig(_TrainingsConfig):
     repeats: int = Field(default=2, ge=1)
     space: Literal["image", "text", "both"] = "image"
     above_floors: bool = False
+    outcome_command: str | None = None
+    outcome_metric: str | None = None
 
 
 class CompareConfig(_TrainingsConfig):

@@ -166,8 +166,7 @@ def _card(labelled: Labelled, record: dict[str, Any]) -> str:
         f"- model `{record['model']}`, {options['train']} trained for {record['steps']} steps of"
         f" {options['batch_size'] * options['gradient_accumulation']} samples, seed"
         f" {options['seed']}",
-        f"- target: {record['target']['samples']} samples of `{record['target']['path']}`; an"
-        " outcome is their log-likelihood per response token after the training, higher is better",
+        _measured(record["target"]),
         "",
         _MEANING[labelled.design],
         "",
@@ -183,6 +182,15 @@ def _card(labelled: Labelled, record: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _measured(target: dict[str, Any]) -> str:
+    if "command" in target:
+        return f"- outcomes are what `{target['command']}` says of each trained model"
+    return (
+        f"- target: {target['samples']} samples of `{target['path']}`; an outcome is their"
+        " log-likelihood per response token after the training, higher is better"
+    )
 
 
 _MEANING = {

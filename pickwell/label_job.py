@@ -59,7 +59,7 @@ class Labelled:
 
 def label(
     run: Run | str | Path,
-    target: str | Path | Sequence[Sample],
+    target: str | Path | Sequence[Sample] | None = None,
     out: str | Path | None = None,
     *,
     config: LabelConfig | None = None,
@@ -75,7 +75,8 @@ def label(
     Args:
         run: A run, or its folder.
         target: What outcomes are measured on: a file, a folder, ``hf://owner/name``, or samples.
-            It must not be what the result is tested on later.
+            It must not be what the result is tested on later. Without one, ``outcome_command``
+            measures.
         out: Folder to write; RUN/labels/DESIGN by default.
         config: All options at once; ``options`` override single fields, e.g. ``groups=100``.
         on_progress: Called with stage, done and expected count.
@@ -102,6 +103,7 @@ def label(
     opened = run if isinstance(run, Run) else open_run(run)
     folder = Path(out) if out is not None else opened.folder / "labels" / settings.design
     _refuse_foreign(folder)
+    _refuse_both(target, settings)
     pool = training_pool(opened, text_only=settings.text_only, above_floors=settings.above_floors)
     plan = _plan(pool, settings)
     trainings = open_trainings(
@@ -192,11 +194,13 @@ def _influence(
     """Influence, and the rank correlation with that of another seed where repeats are asked for."""
     if settings.design != "influence":
         return None, None
+    from finetune.bench import Bench
     from finetune.labels.groups import random_subsets
     from finetune.labels.influence import influence
     from finetune.labels.worth import spearman
 
     bench = trainings.bench
+    assert isinstance(bench, Bench)
     size = min(WARM_UP, len(plan.ids))
     made = []
     for seed in range(settings.seed, settings.seed + min(settings.repeats, 2)):
@@ -221,10 +225,28 @@ def _influence(
 
 
 def _command(run: Run, trainings: Trainings, folder: Path) -> list[str]:
+    words = ["label", str(run.folder), "--out", str(folder)]
+    if "command" in trainings.described:
+        return words
     target = trainings.described.get("path")
     if trainings.settings.devices and target is None:
         raise BadInputError("Several devices need a target that is a file.", "Write it to one.")
-    return ["label", str(run.folder), "--target", str(target), "--out", str(folder)]
+    return [*words, "--target", str(target)]
+
+
+def _refuse_both(target: Any, settings: LabelConfig) -> None:
+    """One thing measures."""
+    if (target is None) == (settings.outcome_command is None):
+        raise BadInputError(
+            "Nothing says what outcomes are measured on."
+            if target is None
+            else "Both a target and a command would measure outcomes.",
+            "Give --target DATA, or --outcome-command COMMAND.",
+        )
+    if settings.design == "influence" and target is None:
+        raise BadInputError(
+            "Influence needs gradients of a target, and a command has none.", "Give --target DATA."
+        )
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from finetune.bench import Bench
+    from finetune.labels.external import ExternalBench
     from finetune.labels.outcomes import Ledger, Task
     from pickwell.config import CompareConfig, LabelConfig
     from pickwell.training_pool import TrainingPool
@@ -50,9 +51,10 @@ class Trainings:
     on_progress: Progress
 
     @cached_property
-    def bench(self) -> Bench:
+    def bench(self) -> Bench | ExternalBench:
         """Opened when first asked for; the pool is read when first trained on."""
         from finetune.bench import Bench
+        from finetune.labels.external import ExternalBench
         from finetune.options import FinetuneOptions
         from pickwell.scoring_job import default_cache
 
@@ -61,6 +63,12 @@ class Trainings:
             steps=self.settings.steps, **self.settings.model_dump(include=names)
         )
         cache = self.settings.cache or default_cache()
+        command = getattr(self.settings, "outcome_command", None)
+        if command is not None:
+            metric = getattr(self.settings, "outcome_metric", None)
+            return ExternalBench(
+                self.pool.samples(), command, options, cache, metric, self.on_progress
+            )
         return Bench(self.pool.samples(), self.target, options, cache, self.on_progress)
 
     @property
@@ -97,19 +105,22 @@ class Trainings:
 
 def open_trainings(
     pool: TrainingPool,
-    target: str | Path | Sequence[Sample],
+    target: str | Path | Sequence[Sample] | None,
     settings: LabelConfig | CompareConfig,
     folder: Path,
     on_progress: Progress,
     on_source: Callable[[Source], None],
 ) -> Trainings:
-    """Read the target.
+    """Read the target; without one, a command measures.
 
     Raises:
         BadInputError: There is no sample in it, or it cannot be read.
     """
     from pickwell.evaluate_data import read_data
 
+    if target is None:
+        command = getattr(settings, "outcome_command", None)
+        return Trainings(pool, [], {"command": command}, settings, folder, on_progress)
     reading = {"format", "images", "card", "columns", "split", "instruction", "seed"}
     asked = EvaluateConfig(
         **settings.model_dump(include=reading), limit=settings.target_limit, wrong="none"

@@ -12,7 +12,7 @@ from pickwell.commands.options import ConfigFile, overrides, parse_columns
 def label(
     run: Path = typer.Argument(..., help="Run folder."),
     target: str = typer.Option(
-        ..., "--target", "-t", help="Held-out data that outcomes are measured on."
+        None, "--target", "-t", help="Held-out data that outcomes are measured on."
     ),
     out: Path = typer.Option(None, "--out", "-o", help="Folder (default RUN/labels/DESIGN)."),
     design: str = typer.Option(None, help="subsets (default), clusters or influence."),
@@ -26,6 +26,11 @@ def label(
     above_floors: bool = typer.Option(
         None, "--above-floors", help="Only rows that no floor refuses."
     ),
+    outcome_command: str = typer.Option(
+        None,
+        help="In place of a target: a command that measures {model}, e.g. lmms-eval into {out}.",
+    ),
+    outcome_metric: str = typer.Option(None, help="Only its metrics that begin with this."),
     model: str = typer.Option(None, help="embedded (default), a folder, or a hub id."),
     train: str = typer.Option(None, help="projector (default), lora or all."),
     steps: int = typer.Option(None, min=1, help="Optimiser steps of each training; default 25."),
@@ -71,6 +76,8 @@ def label(
         repeats=repeats,
         space=space,
         above_floors=above_floors,
+        outcome_command=outcome_command,
+        outcome_metric=outcome_metric,
         model=model,
         train=train,
         steps=steps,
