@@ -42,10 +42,10 @@ def main(
     parts = make_parts(pool, folder, seed)
     proof = steps.Proof(parts, size, folder, seed, say)
     questions: dict[str, Any] = {
-        "designs": lambda: steps.worth_of_designs(proof),
-        "defects": lambda: steps.finds_defects(proof),
         "mixed": lambda: steps.beats_random(proof, "mixed"),
         "clean": lambda: steps.beats_random(proof, "clean"),
+        "designs": lambda: steps.worth_of_designs(proof),
+        "defects": lambda: steps.finds_defects(proof),
         "diversity": lambda: steps.diversity_adds(proof),
         "budgets": lambda: steps.over_budgets(proof),
         "transfer": lambda: steps.helps_elsewhere(proof),

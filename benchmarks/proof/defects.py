@@ -11,6 +11,8 @@ from scipy.stats import rankdata
 from data_cards.demo.records import Truth
 
 DRAWS = 500
+UNSEEN = "all but exact duplicates"
+"""A copy is as good as what it copies: no quality can tell, the near-duplicate test does."""
 
 
 def auroc(good: np.ndarray, bad: np.ndarray) -> float:
@@ -58,25 +60,27 @@ def defect_table(
     kinds = np.array(
         ["good" if truth[ids[r]].quality == "good" else str(truth[ids[r]].defect) for r in rows]
     )
-    wanted = ["all", *sorted(set(kinds) - {"good"})]
+    wanted = ["all", UNSEEN, *sorted(set(kinds) - {"good"})]
+
+    def members(values: np.ndarray, kind: str) -> np.ndarray:
+        if kind == "all":
+            return values[kinds != "good"]
+        if kind == UNSEEN:
+            return values[(kinds != "good") & (kinds != "exact_duplicate")]
+        return values[kinds == kind]
+
     table: dict[str, Any] = {
         "counts": {"good": int((kinds == "good").sum())}
-        | {kind: int((kinds == kind).sum()) for kind in wanted[1:]},
+        | {kind: len(members(kinds, kind)) for kind in wanted},
         "auroc": {},
         "intervals": {},
     }
     for name, values in scores.items():
         mine = np.nan_to_num(np.asarray(values, float)[rows], nan=-np.inf)
         good = mine[kinds == "good"]
-        table["auroc"][name] = {
-            kind: auroc(good, mine[kinds != "good"] if kind == "all" else mine[kinds == kind])
-            for kind in wanted
-        }
+        table["auroc"][name] = {kind: auroc(good, members(mine, kind)) for kind in wanted}
         if name in intervals_of:
             table["intervals"][name] = {
-                kind: interval(
-                    good, mine[kinds != "good"] if kind == "all" else mine[kinds == kind]
-                )
-                for kind in wanted
+                kind: interval(good, members(mine, kind)) for kind in wanted
             }
     return table

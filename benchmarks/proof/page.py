@@ -71,7 +71,7 @@ def _defects(found: Mapping[str, Any] | None) -> list[str]:
     if not found:
         return []
     table, spans, counts = found["auroc"], found["intervals"], found["counts"]
-    kinds = [kind for kind in next(iter(table.values())) if kind == "all" or counts[kind] >= 5]
+    kinds = [kind for kind in next(iter(table.values())) if counts[kind] >= 5]
     lines = [
         "Chance that a good pair scores above a defective one (area under the ROC curve; 0.5 is"
         " chance). A pair without a score, or refused by a floor where it says so, counts as"
@@ -94,9 +94,7 @@ def _defects(found: Mapping[str, Any] | None) -> list[str]:
 
 def _defect_row(kind: str, found: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
     counts = found["counts"]
-    pairs = (
-        sum(n for name, n in counts.items() if name != "good") if kind == "all" else counts[kind]
-    )
+    pairs = counts[kind]
     cells = []
     for name in shown:
         low, high = found["intervals"][name][kind]

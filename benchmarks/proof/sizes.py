@@ -20,7 +20,8 @@ class Size:
         arms: Of the main comparison.
         epochs: Passes of the rule of equal epochs; ``None``: equal steps only.
         label_steps: Steps of the labels' trainings.
-        subsets: Groups of the design ``subsets``.
+        subsets: Random groups of the design ``subsets``.
+        designed: Designed ones.
         clusters: Groups of the design ``clusters``.
         size: Samples in a subset.
         fresh: Fresh subsets.
@@ -43,13 +44,14 @@ class Size:
     )
     epochs: float | None = 1.0
     label_steps: int = 8
-    subsets: int = 48
-    clusters: int = 24
+    subsets: int = 40
+    designed: int = 24
+    clusters: int = 20
     size: int = 32
     fresh: int = 16
     repeat_groups: int = 4
     target: int = 90
-    test: int = 150
+    test: int = 120
     pool: int | None = None
     diversity: tuple[str, ...] = field(
         default=(
@@ -71,6 +73,7 @@ QUICK = Size(
     epochs=None,
     label_steps=1,
     subsets=10,
+    designed=10,
     clusters=10,
     size=8,
     fresh=3,

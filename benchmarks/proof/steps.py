@@ -207,6 +207,7 @@ def worth_of_designs(proof: Proof) -> dict[str, Any]:
     run = proof.pool_run()
     size = proof.size
     found: dict[str, Any] = {}
+    counts = {"clusters": size.clusters, "subsets": size.subsets, "designed": size.designed}
     for design in DESIGNS:
         proof.say(f"label by {design}")
         kind = "subsets" if design == "designed" else design
@@ -216,7 +217,7 @@ def worth_of_designs(proof: Proof) -> dict[str, Any]:
             proof.folder / f"labels_{design}",
             design=kind,
             draw="designed" if design == "designed" else "random",
-            groups={"clusters": size.clusters, "subsets": size.subsets}.get(kind),
+            groups=counts.get(design),
             size=size.size,
             fresh=size.fresh,
             repeat_groups=size.repeat_groups,
