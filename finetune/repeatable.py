@@ -21,6 +21,8 @@ def repeatable() -> Iterator[None]:
         # What TRL and the trainer say to each other about names that will change.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", message=".*deterministic")
+        # Adapters are merged at the end: nothing is loaded by the name of what they stood on.
+        warnings.filterwarnings("ignore", message="The PEFT config's `base_model_name_or_path`")
         yield
 
 
