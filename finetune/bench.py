@@ -110,6 +110,11 @@ class Bench:
         return self._opened[1]
 
     @property
+    def opened(self) -> bool:
+        """Whether the pool was read."""
+        return "_opened" in self.__dict__
+
+    @property
     def vision(self) -> Any:
         """Makes the vision part of a batch: from pixels, or out of the cache."""
         cache = self._opened[2]

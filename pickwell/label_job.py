@@ -110,9 +110,8 @@ def label(
         pool, target, settings, opened.folder / "labels", on_progress, on_source
     )
     missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
-    left_out = trainings.bench.left_out if missing == 0 or settings.design == "influence" else []
     if missing or settings.share is not None:
-        return Labelled(folder, settings.design, plan, None, missing, left_out)
+        return Labelled(folder, settings.design, plan, None, missing, [])
     found, again = _influence(trainings, plan, settings)
     features, names = pool.features()
     findings = study(
@@ -124,7 +123,7 @@ def label(
         others=pool.scores(),
         found=found,
     )
-    result = Labelled(folder, settings.design, plan, findings, 0, left_out)
+    result = Labelled(folder, settings.design, plan, findings, 0, _left_out(trainings, folder))
     write_labels(
         result,
         {
@@ -140,6 +139,14 @@ def label(
         },
     )
     return result
+
+
+def _left_out(trainings: Trainings, folder: Path) -> list[tuple[str, str]]:
+    """What could not be trained on; as told before where nothing had to be trained again."""
+    if not trainings.bench.opened and (folder / "label.json").is_file():
+        told = json.loads((folder / "label.json").read_text("utf-8")).get("left_out", [])
+        return [(str(id_), str(reason)) for id_, reason in told]
+    return trainings.bench.left_out
 
 
 def _plan(pool: TrainingPool, settings: LabelConfig) -> Plan:

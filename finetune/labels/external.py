@@ -65,6 +65,7 @@ class ExternalBench:
         self.target: list[Any] = []
         self.target_left_out: list[tuple[str, str]] = []
         self.left_out: list[tuple[str, str]] = []
+        self.opened = True
 
     clusters: Sequence[object] = ("the command",)
 
