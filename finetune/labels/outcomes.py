@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow as pa
 from scoring.store import KeyedStore, content_key
 
 if TYPE_CHECKING:
-    from finetune.bench import Bench
+    from finetune.bench import Trained
 
 OUTCOMES = pa.schema(
     [
@@ -25,6 +25,13 @@ OUTCOMES = pa.schema(
         ("passes", pa.int64()),
     ]
 )
+
+
+class Trains(Protocol):
+    """What a training is done by."""
+
+    def run(self, ids: Sequence[str], *, seed: int, steps: int | None = None) -> Trained:
+        """Train from the start on these samples and measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Ledger:
     def do(
         self,
         tasks: Sequence[Task],
-        bench: Callable[[], Bench],
+        bench: Callable[[], Trains],
         *,
         share: tuple[int, int] = (0, 1),
         on_progress: Callable[[int, int], None] = lambda done, total: None,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,8 @@ from typing import Any
 from pickwell.report import comparison
 from pickwell.report.data import ReportData
 from pickwell.report.pack import THUMBNAILS_PER_BLOCK, pack_rows, scalar, script_json
+from pickwell.report.pages import HERE, style, template
 
-_HERE = Path(__file__).parent
 _STYLES = ("style.css", "charts.css", "gallery.css")
 _SCRIPTS = (
     "data.js",
@@ -28,10 +26,6 @@ _SCRIPTS = (
     "export.js",
     "detail.js",
     "report.js",
-)
-# Characters that HTML text may not hold; shown as the replacement character, never dropped.
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
 
@@ -65,14 +59,6 @@ def write_report(data: ReportData, path: Path) -> Path:
 
 def _render(data: ReportData) -> Iterator[str]:
     """The page in pieces (some tens of megabytes of images are never joined into one string)."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "clean": clean}
-    environment.finalize = lambda value: clean(value) if type(value) is str else value
-    template = environment.from_string((_HERE / "template.html").read_text("utf-8"))
     columns, blocks = pack_rows(data.rows)
     page = {
         "rows": columns,
@@ -85,9 +71,9 @@ def _render(data: ReportData) -> Iterator[str]:
     }
     script = _script()
     counts = {stage: count for stage, count, _ in data.funnel}
-    return template.generate(
+    return template("template.html").generate(
         data=data,
-        style="\n".join((_HERE / name).read_text("utf-8") for name in _STYLES),
+        style=style(_STYLES),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         page=script_json(page),
@@ -104,7 +90,7 @@ def _render(data: ReportData) -> Iterator[str]:
 
 def _script() -> str:
     """All scripts as one, in a scope of its own."""
-    parts = [(_HERE / name).read_text("utf-8") for name in _SCRIPTS]
+    parts = [(HERE / name).read_text("utf-8") for name in _SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
@@ -131,24 +117,3 @@ def _waterfall(data: ReportData) -> list[dict[str, Any]]:
             }
         )
     return steps
-
-
-def number(value: Any) -> str:
-    """A number as people read it: thousands separators, about three digits, a real minus."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–" if value is None or math.isnan(value) else ("∞" if value > 0 else "−∞")
-    if float(value).is_integer() and abs(value) < 1e15:
-        text = f"{int(value):,}"
-    elif abs(value) >= 100:
-        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
-    elif abs(value) < 0.001:
-        text = f"{value:.1e}"
-    else:
-        digits = 2 - math.floor(math.log10(abs(value)))
-        text = f"{value:.{min(3, digits) if abs(value) >= 0.01 else 4}f}"
-    return text.replace("-", "−")
-
-
-def clean(text: Any) -> str:
-    """Text without the characters that HTML forbids (each shown as U+FFFD)."""
-    return _CONTROLS.sub("\ufffd", str(text))

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickwell.compare_summary import HEADINGS, RULES, cells_of, verdicts
-from pickwell.report.build import clean, number
+from pickwell.report.pages import style, template
 
 if TYPE_CHECKING:
     from pickwell.compare_job import Comparison
 
-_HERE = Path(__file__).parent
 _STYLES = ("style.css", "charts.css", "comparison.css")
 _CAPTIONS = {
     "beside_random": "Gain over random picks: dot the mean, thick the 95 % interval over seeds,"
@@ -35,19 +34,12 @@ LIMITS = (
 
 def write_comparison_page(made: Comparison, record: dict[str, Any], path: Path) -> Path:
     """Write the page; it is complete or not there at all."""
-    import jinja2
-
     from data_cards.replacing import replacing
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "clean": clean}
-    environment.finalize = lambda value: clean(value) if type(value) is str else value
-    template = environment.from_string((_HERE / "comparison.html").read_text("utf-8"))
-    style = "\n".join((_HERE / name).read_text("utf-8") for name in _STYLES)
     with replacing(path, "w") as file:
-        for chunk in template.generate(page=_page(made, record), style=style):
+        for chunk in template("comparison.html").generate(
+            page=_page(made, record), style=style(_STYLES)
+        ):
             file.write(chunk)
     return path
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pickwell.evaluate_lead import interval, lead, worded
 from pickwell.evaluation_summary import LABELS, length_bias
-from pickwell.report.build import clean, number
 from pickwell.report.generations import sample_generations
+from pickwell.report.pages import style, template
 
 if TYPE_CHECKING:
     from data_cards.sample import ImageRef, Turn
     from finetune.evaluate.result import Difference, Evaluation, Figure
 
-_HERE = Path(__file__).parent
 _STYLES = ("style.css", "charts.css", "evaluation.css")
 _GROUPS = (
     (
@@ -78,19 +77,12 @@ def write_page(
     Returns:
         ``path``.
     """
-    import jinja2
-
     from data_cards.replacing import replacing
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "clean": clean}
-    environment.finalize = lambda value: clean(value) if type(value) is str else value
-    template = environment.from_string((_HERE / "evaluation.html").read_text("utf-8"))
-    style = "\n".join((_HERE / name).read_text("utf-8") for name in _STYLES)
     with replacing(path, "w") as file:
-        for chunk in template.generate(page=_page(result, images, turns), style=style):
+        for chunk in template("evaluation.html").generate(
+            page=_page(result, images, turns), style=style(_STYLES)
+        ):
             file.write(chunk)
     return path
 

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pickwell.report import comparison
-from pickwell.report.build import _waterfall, clean, number, write_report
+from pickwell.report.build import _waterfall, write_report
 from pickwell.report.data import Comparison, ReportData, ReportRows
 from pickwell.report.pack import THUMBNAILS_PER_BLOCK, pack_rows, scalar, script_json, strings
+from pickwell.report.pages import clean, number
 
 PAYLOADS = [
     "</script><script>window.owned=1</script>",
