@@ -111,8 +111,8 @@ class Arms:
         choose = self._chooser(settings, judged.quality, judged.refused)
         started = time.perf_counter()
         choose(min(self.largest, len(self.pool.ids)), 0)
-        seconds = self._scoring_seconds() + time.perf_counter() - started
-        return Arm(name, about, choose, seconds)
+        took, scoring = time.perf_counter() - started, self._scoring_seconds()
+        return Arm(name, about, choose, None if scoring is None else scoring + took)
 
     def _without_quality(self, name: str, base: str, changes: dict[str, Any]) -> Arm:
         """Picks by chance, others for every seed: inside clusters, or above the floors."""
@@ -196,9 +196,12 @@ class Arms:
         started = time.perf_counter()
         vectors, _ = space_rows(self.pool.candidates, self.pool.rows, space, 0.5)
         arm = k_center_arm(self.pool.ids, vectors, self.largest)
+        took = time.perf_counter() - started
+        if self._scoring_seconds() is None:
+            return arm
         stages = self.pool.run.manifest.get("seconds_by_stage", {})
         encoding = sum(stages.get(name, 0.0) for name in ("images", "text encoder"))
-        return replace(arm, seconds=encoding + time.perf_counter() - started)
+        return replace(arm, seconds=encoding + took)
 
     def _folder(self, name: str) -> Arm:
         from finetune.compare.arms import Arm
@@ -212,9 +215,15 @@ class Arms:
             )
         return Arm(name, "the selection in this folder, in its order", lambda b, s: ids[:b])
 
-    def _scoring_seconds(self) -> float:
-        """Of the whole run: an upper bound for arms that use few of its metrics."""
-        return float(self.pool.run.manifest.get("seconds", 0.0))
+    def _scoring_seconds(self) -> float | None:
+        """Of the whole run, an upper bound for arms that use few of its metrics.
+
+        Not known where something came from the cache: then they are not what it costs.
+        """
+        manifest = self.pool.run.manifest
+        if not all(manifest.get("computed", {"": 0}).values()):
+            return None
+        return float(manifest["seconds"])
 
 
 def _changes(name: str, rest: str) -> dict[str, Any]:

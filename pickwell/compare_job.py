@@ -109,10 +109,14 @@ def compare(
     folder = Path(out) if out is not None else opened.folder / "comparison"
     refuse_foreign(folder)
     pool = training_pool(opened, text_only=settings.text_only)
-    budget = min(settings.budget, len(pool.ids))
+    budget = settings.budget
     curve = list(dict.fromkeys(["random", *settings.curve])) if settings.budgets else []
     sizes = sorted({len(pool.ids) if b == "all" else int(b) for b in settings.budgets} | {budget})
-    sizes = [size for size in sizes if size <= len(pool.ids)]
+    if sizes[-1] > len(pool.ids):
+        raise BadInputError(
+            f"{sizes[-1]:,} cannot be chosen from {len(pool.ids):,} rows that can be trained on.",
+            "Lower --budget and --budgets; `all` stands for all of them.",
+        )
     makes = Arms(pool, settings, max(sizes))
     names = settings.arms or list(ARMS)
     arms = makes.make([*names, *curve])

@@ -49,8 +49,9 @@ def cells_of(line: Line) -> list[str]:
     told = "" if gain is None else f"{gain.value:+.4f}"
     span = "" if gain is None or math.isnan(gain.low) else f"{gain.low:+.4f} to {gain.high:+.4f}"
     spread = "" if math.isnan(line.spread) else f" ± {line.spread:.4f}"
+    short = f" ({line.samples:,.0f} found)" if line.samples < line.budget else ""
     return [
-        line.arm,
+        line.arm + short,
         f"{line.nll:.4f}{spread}",
         told,
         span,

@@ -152,7 +152,7 @@ def _left_out(trainings: Trainings, folder: Path) -> list[tuple[str, str]]:
 def _plan(pool: TrainingPool, settings: LabelConfig) -> Plan:
     from finetune.labels.study import Plan, fresh_subsets
 
-    size = min(settings.size or SIZE, len(pool.ids) // 2)
+    size = settings.size or min(SIZE, len(pool.ids) // 2)
     return Plan(
         ids=pool.ids,
         groups=tuple(_groups(pool, settings, size)),

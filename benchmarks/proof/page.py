@@ -121,7 +121,7 @@ def _lines(found: Mapping[str, Any] | None) -> list[str]:
     rows = [
         [
             line["arm"],
-            f"{line['budget']:,}",
+            f"{min(line['budget'], line['samples']):,.0f}",
             RULES[line["rule"]],
             f"{line['nll']:.4f}",
             _gain(line),

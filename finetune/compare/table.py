@@ -21,6 +21,7 @@ class Line:
         arm: Its name.
         budget: Samples chosen.
         rule: ``"steps"`` or ``"epochs"``.
+        samples: Mean number of samples; less than the budget where the arm found no more.
         nll: Mean over seeds of the target's loss, in nats per response token; lower is better.
         spread: Standard deviation over seeds; NaN with one.
         steps: Mean optimiser steps.
@@ -33,6 +34,7 @@ class Line:
     arm: str
     budget: int
     rule: str
+    samples: float
     nll: float
     spread: float
     steps: float
@@ -103,6 +105,7 @@ def _line(
         arm=cell.arm,
         budget=cell.budget,
         rule=cell.rule,
+        samples=float(np.mean([len(task.ids) for task in cell.tasks])),
         nll=float(each.mean()),
         spread=float(each.std(ddof=1)) if len(each) > 1 else float("nan"),
         steps=float(np.mean([len(row) for row in own.train_losses])),

@@ -26,7 +26,8 @@ LIMITS = (
     "An arm is called better or worse only if both intervals agree. p is corrected for the number"
     " of arms in its table (Holm).",
     "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
-    " that use one of them: an upper bound.",
+    " that use one of them: an upper bound. They are left out where scoring took parts from the"
+    " cache.",
     "At equal steps a small choice is seen more often than a large one; at equal epochs a large"
     " one is trained for longer. Both stand here since neither alone is fair.",
 )

@@ -98,6 +98,8 @@ def test_unknown_arms_and_missing_columns_are_named(compare, tmp_path):
     assert done.returncode == 2 and "'judge_yes'" in done.stderr
     done = compare("--arms", "k-center")
     assert done.returncode == 2 and "no embeddings" in done.stderr
+    done = compare("--arms", "selected", "--budget", 61)
+    assert done.returncode == 2 and "61 cannot be chosen from 60 rows" in done.stderr
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     done = compare("--arms", "selected", "--out", tmp_path / "mine")

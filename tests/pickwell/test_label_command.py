@@ -136,6 +136,8 @@ def test_two_workers_find_what_one_finds(label, tmp_path):
 def test_bad_targets_and_folders_are_named(label, scored, llava, held_out, pickwell_here, tmp_path):
     base = ("label", scored, *SHORT)
     assert "does not exist" in pickwell_here(*base, "--target", "nowhere.json").stderr
+    done = label("--size", 61)
+    assert done.returncode == 2 and "do not give 10 groups of 61" in done.stderr
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     done = label("--out", tmp_path / "mine")

@@ -40,5 +40,6 @@ def test_the_better_arm_is_called_better_and_the_rest_is_not(filled):
     assert found["best"].beside_random.value == pytest.approx(1, abs=0.01)
     assert found["full"].verdict == "no better"
     assert found["best"].nll == pytest.approx(1, abs=0.01)
+    assert found["best"].samples == 5 and found["full"].samples == 20
     assert found["best"].steps == 3 and found["best"].seconds == 2
     assert found["full"].record()["verdict"] == "no better"
