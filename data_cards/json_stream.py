@@ -149,8 +149,9 @@ class JsonStream:
     def fail(self, message: str) -> None:
         """Raise :class:`BadInputError` that names file, line and column of the cursor."""
         line, column = self.location()
+        what = message.removesuffix(" at")
         raise BadInputError(
-            f"{self.path}: broken JSON at line {line}, column {column}: {message}",
+            f"{self.path}: broken JSON at line {line}, column {column}: {what}",
             "Repair the file there, or convert it to JSON Lines (one record a line), where a "
             "broken record costs only itself.",
         )
@@ -217,7 +218,9 @@ def iter_lines(path: Path) -> Iterator[JsonRecord]:
                 try:
                     value = json.loads(text)
                 except json.JSONDecodeError as broken:
-                    error = f"broken JSON at column {broken.colno}: {broken.msg}"
+                    error = (
+                        f"broken JSON at column {broken.colno}: {broken.msg.removesuffix(' at')}"
+                    )
                 except (ValueError, RecursionError) as broken:
                     error = f"broken JSON: {str(broken).split(';')[0]}"
             yield JsonRecord(value, text, number, error)

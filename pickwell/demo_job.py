@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from data_cards.demo.parts import Parts
     from finetune.evaluate.result import Evaluation
+    from finetune.result import FinetuneResult
     from pickwell.report.data import Comparison
     from scoring.quality.fit import FitResult
     from scoring.run import Run
@@ -60,7 +61,8 @@ class Outcome:
         run: The scored part that is chosen from.
         fitted: What the marks taught.
         selection: The chosen.
-        evaluation: The fine-tuned model beside the model before; ``None`` without training.
+        trained: The fine-tuning; ``None`` without training.
+        evaluation: The fine-tuned model beside the model before; likewise.
         batch: The later batch, scored against the run.
         lines: The known defects among the picks, as text.
     """
@@ -68,6 +70,7 @@ class Outcome:
     run: Run
     fitted: FitResult
     selection: Selection
+    trained: FinetuneResult | None
     evaluation: Evaluation | None
     batch: Run
     lines: list[str]
@@ -115,7 +118,8 @@ def go_all_the_way(
             on_progress=update,
             truth=lambda chosen: compare_defects(ids, truth, chosen, marked),
         )
-        evaluation = _tune(folder, parts, seed, update) if train else None
+        trained = _tune(folder, seed, update) if train else None
+        evaluation = _evaluate(folder, parts, seed, update) if train else None
         batch = score(
             parts.batch,
             folder / "batch",
@@ -133,7 +137,7 @@ def go_all_the_way(
         plain = by_consensus(run, budget, seed)
         count = compare_defects(ids, truth, plain, marked)[0]["chosen"]
         lines.append(f"  chosen by the consensus instead, without the marks: {count:,.0f} defects")
-    return Outcome(run, fitted, selection, evaluation, batch, lines)
+    return Outcome(run, fitted, selection, trained, evaluation, batch, lines)
 
 
 def by_consensus(run: Run, budget: int, seed: int) -> Selection:
@@ -146,15 +150,13 @@ def by_consensus(run: Run, budget: int, seed: int) -> Selection:
     return select(make_candidates(run, judged), budget, seed=seed)
 
 
-def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation:
-    """Fine-tune the embedded model on the chosen, and hold it beside the model before."""
-    from pickwell.evaluate_job import evaluate
+def _tune(folder: Path, seed: int, update: Progress) -> FinetuneResult:
+    """Fine-tune the embedded model on the chosen."""
     from pickwell.finetune_job import finetune
 
-    tuned = folder / "tuned"
-    finetune(
+    return finetune(
         folder / "selection",
-        tuned,
+        folder / "tuned",
         model="embedded",
         train="lora",
         learning_rate=LEARNING_RATE,
@@ -164,8 +166,14 @@ def _tune(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation
         seed=seed,
         on_progress=update,
     )
+
+
+def _evaluate(folder: Path, parts: Parts, seed: int, update: Progress) -> Evaluation:
+    """Hold the trained model beside the model before."""
+    from pickwell.evaluate_job import evaluate
+
     return evaluate(
-        tuned,
+        folder / "tuned",
         parts.held_out,
         folder / "evaluation",
         baseline="embedded",

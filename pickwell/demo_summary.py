@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def print_outcome(outcome: Outcome, folder: Path) -> None:
     """Every step's own summary under its heading."""
     from pickwell.evaluation_summary import print_evaluation
+    from pickwell.finetune_summary import print_training
     from pickwell.fit_summary import print_fit
     from pickwell.like_summary import print_like
     from pickwell.summary import print_run, print_selection
@@ -26,8 +27,11 @@ def print_outcome(outcome: Outcome, folder: Path) -> None:
     print_selection(outcome.selection, folder / "selection")
     for line in outcome.lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if outcome.trained is not None:
+        _heading("Fine-tune: adapters of the embedded model on the chosen")
+        print_training(outcome.trained)
     if outcome.evaluation is not None:
-        _heading("Fine-tune and evaluate: held-out pairs, before (baseline) and after")
+        _heading("Evaluate: held-out pairs, before (baseline) and after")
         print_evaluation(outcome.evaluation)
     _heading("The next batch")
     print_like(outcome.batch)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LABELS = {
     "nll": "Response NLL, by token",
     "nll_per_sample": "Response NLL, by sample",
-    "nll_text": "Response NLL, text alone",
+    "nll_text": "Response NLL, without end marks",
     "nll_image_gain": "NLL gained by the image",
     "two_choice_mean": "Two-choice, per token",
     "two_choice_mean_blind": "Two-choice, per token, blind",
@@ -79,7 +79,7 @@ def _print_differences(result: Evaluation, baseline: dict[str, Figure]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("Figure", "Baseline", "Difference", "95 % interval", "Verdict"):
         left = name in ("Figure", "Verdict")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for name in _COMPARED:
         gap = result.differences.get(name)
         if gap is None or gap.value is None:

@@ -95,7 +95,8 @@ def _reliable(found: Reliability | None, what: str) -> str:
     span = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
     return (
         f"Reliability of {what}: {found.value:.2f}{span}, from {found.groups} groups trained"
-        f" {found.outcomes} times: no prediction of single outcomes can reach a higher R²."
+        f" {found.outcomes} times: no prediction of single outcomes can reach a higher R². (Repeats"
+        " differ in the order of the samples; groups of one batch hardly differ at all.)"
     )
 
 

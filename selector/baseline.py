@@ -71,17 +71,21 @@ def beside_random(
             continue
         summed = np.nansum if count else _mean
         random = np.array([summed(values[rows]) for rows in draws])
+        mine = float(summed(values[chosen]))
+        constant = bool(np.nanmin(values) == np.nanmax(values))
+        if constant and not count:  # means of equal numbers differ in the last digits
+            mine, random = float(np.nanmin(values)), np.full(len(draws), np.nanmin(values))
         low, high = np.nanquantile(random, [0.025, 0.975])
         result.append(
             BesideRandom(
                 name,
-                float(summed(values[chosen])),
+                mine,
                 float(np.nanmean(random)),
                 float(low),
                 float(high),
                 len(draws),
                 float(np.nansum(values)),
-                bool(np.nanmin(values) == np.nanmax(values)),
+                constant,
             )
         )
     return result

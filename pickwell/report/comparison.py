@@ -17,7 +17,7 @@ _WORDS: dict[Verdict, str] = {
     "worse": "Worse than random",
     "alike": "Like random",
     "differs": "Different from random",
-    "constant": "The same in every row: says nothing",
+    "constant": "Same in every row",
     "unknown": "Not known",
 }
 

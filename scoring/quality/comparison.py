@@ -120,7 +120,7 @@ def about_labels(labels: Labels) -> dict[str, Any]:
         "unit": labels.unit,
         "count": len(labels),
         "blocks": len(set(labels.blocks)),
-        "samples": sum(sizes),
+        "samples": len(set().union(*(rows.tolist() for rows in labels.members))),
         "smallest": min(sizes),
         "largest": max(sizes),
         "mean": float(labels.values.mean()),
@@ -153,6 +153,7 @@ def verdict(report: Mapping[str, Any], labels: Labels) -> str:
     return (
         f"Nothing beat the mean (the best, {best['name']}: held-out squared error "
         f"{best['mse']:.4g} against {rows['mean']['mse']:.4g}, R² {best['r2']:+.3f}, "
-        f"{best['r2_low']:+.3f} to {best['r2_high']:+.3f}, p {best['p_adjusted']:.2g}): the {unit} "
+        f"{best['r2_low']:+.3f} to {best['r2_high']:+.3f}; shuffled labels do as well with "
+        f"p {best['p_adjusted']:.2g}): the {unit} "
         f"are not predictable from these metrics, and the consensus is kept.{limit}"
     )

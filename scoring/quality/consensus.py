@@ -10,10 +10,12 @@ import numpy as np
 from data_cards.errors import BadInputError
 from scoring.metric import Direction
 
-CONSENSUS_COLUMNS = ("alignment", "alignment_min", "repetition", "boilerplate")
+CONSENSUS_COLUMNS = ("alignment", "alignment_min", "repetition", "boilerplate", "response_end")
 """What the consensus is made of unless told otherwise: columns that speak of the pair itself and
 declare that more (or less) of them is better. Image-text agreement counts twice, as the whole
 response and as its worst sentence, since nothing else here looks at image and text together.
+`response_end` sees answers that were cut off; without a language model it is missing, and the rest
+decides.
 Left out: lengths, likelihood, IFD and the small judge (they declare no direction), size and
 blankness of the image and the language (floors: they tell broken from sound, and ranking by them
 would favour photographs over drawings), distances and density (clusters and the near-duplicate

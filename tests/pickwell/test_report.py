@@ -345,7 +345,7 @@ def test_verdict_by_hand(chosen: float | None, direction: str, answer: str) -> N
 def test_what_is_the_same_in_every_row_is_not_judged() -> None:
     row = versus(1.0, 1.0, 1.0, "higher") | {"constant": True}
     assert comparison.verdict(row) == "constant"
-    assert comparison.draw([row])[0].words == "The same in every row: says nothing"
+    assert comparison.draw([row])[0].words == "Same in every row"
     assert comparison.summary([row]) == ""
 
 
