@@ -157,8 +157,8 @@ function histogram(metric, onRange) {
   if (cut) {
     const side =
       tallest < axis.bins / 2
-        ? { left: `${(100 * (tallest + 1)) / axis.bins + 1}%` }
-        : { right: `${100 - (100 * tallest) / axis.bins + 1}%` };
+        ? { left: `${Math.min(50, (100 * (tallest + 1)) / axis.bins + 1)}%` }
+        : { right: `${Math.min(50, 100 - (100 * tallest) / axis.bins + 1)}%` };
     box.append(
       make(
         "span",
