@@ -218,9 +218,8 @@ def iter_lines(path: Path) -> Iterator[JsonRecord]:
                 try:
                     value = json.loads(text)
                 except json.JSONDecodeError as broken:
-                    error = (
-                        f"broken JSON at column {broken.colno}: {broken.msg.removesuffix(' at')}"
-                    )
+                    column = min(broken.pos, len(text.rstrip())) + 1  # not behind the line's end
+                    error = f"broken JSON at column {column}: {broken.msg.removesuffix(' at')}"
                 except (ValueError, RecursionError) as broken:
                     error = f"broken JSON: {str(broken).split(';')[0]}"
             yield JsonRecord(value, text, number, error)

@@ -247,7 +247,10 @@ def _choose_image_root(source: Source, images: str | Path | None) -> tuple[Path 
     if images is not None:
         folder = Path(images).expanduser()
         if not folder.is_dir():
-            raise BadInputError(f"the image folder {folder} does not exist", "Check images=.")
+            raise BadInputError(
+                f"the image folder {folder} does not exist",
+                "Check the folder given for images (--images).",
+            )
         return folder, f"images in {folder}"
     if source.is_remote:
         return None, ""
