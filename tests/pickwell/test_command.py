@@ -280,7 +280,14 @@ def test_killed_anywhere_resumes(kill, llava, tmp_path):
     for attempt in range(5):  # a quick machine may be done before it can be killed
         store = tmp_path / f"cache{attempt}"
         environment = os.environ | {"PICKWELL_CACHE": str(store)}
-        process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            words,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            # what runs in a shell's background ignores Ctrl-C, and so would this
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             if len(list(store.rglob("*.arrow"))) >= 8:
