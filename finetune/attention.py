@@ -14,8 +14,7 @@ LONGEST = 512
 def quick_attention(model: Any, rows: Sequence[Prepared]) -> None:
     """On a CPU take the plain attention for short sequences.
 
-    PyTorch's fused attention goes backward slowly there: a step of the embedded model takes a sixth
-    longer with it.
+    PyTorch's fused attention goes backward slowly there.
 
     Args:
         model: About to be trained.
