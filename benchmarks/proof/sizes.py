@@ -37,16 +37,16 @@ class Size:
     seeds: int = 5
     few_seeds: int = 3
     budget: int = 200
-    curve: tuple[int | str, ...] = (50, 100, 400, 800, "all")
+    curve: tuple[int | str, ...] = (50, 100, 400, "all")
     arms: tuple[str, ...] = (
         *("selected", "random", "reward-only", "alignment-only", "length-only", "longest"),
         *("consensus", "k-center", "full"),
     )
     epochs: float | None = 1.0
     label_steps: int = 8
-    subsets: int = 40
-    designed: int = 24
-    clusters: int = 20
+    subsets: int = 32
+    designed: int = 16
+    clusters: int = 16
     size: int = 32
     fresh: int = 16
     repeat_groups: int = 4
