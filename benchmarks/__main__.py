@@ -11,6 +11,8 @@ NAMES = (
     "memory_flat",
     "select_million",
     "cached_features",
+    "open_clip_speed",
+    "model_costs",
 )
 
 

@@ -29,8 +29,8 @@ def main() -> None:
     samples = picture_samples(ROWS)
     figures: dict[str, Any] = {"rows": len(samples), "ratio_required": 1.15}
     for name, (metrics, rounds) in CASES.items():
-        _case(samples[:32], metrics)  # load everything once
-        cases = [_case(samples, metrics) for _ in range(rounds)]
+        case(samples[:32], metrics)  # load everything once
+        cases = [case(samples, metrics) for _ in range(rounds)]
         bare, engine, again = (sum(c[key] for c in cases) for key in ("bare", "engine", "again"))
         figures[name] = {
             "bare_seconds": [round(c["bare"], 2) for c in cases],
@@ -42,11 +42,12 @@ def main() -> None:
     record("engine_overhead", figures)
 
 
-def _case(samples: list[Any], names: list[str] | None) -> dict[str, Any]:
+def case(samples: list[Any], names: list[str] | None, models: Any = None) -> dict[str, Any]:
+    """Seconds of the bare models, of the engine, and of the engine once more."""
     from scoring.engine import EngineOptions, make_metrics, score
     from scoring.models import models_from_spec
 
-    models = models_from_spec("embedded")
+    models = models or models_from_spec("embedded")
     metrics = make_metrics(models, names)
     counted = _Counting(models.encoder, models.language_model)
     bare = _bare(samples, models, names)

@@ -43,6 +43,7 @@ VERBS = (
     "explain",
     "report",
     "metrics",
+    "models",
     "formats",
 )
 

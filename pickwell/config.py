@@ -23,6 +23,8 @@ class ScoreConfig(_Strict):
     """What ``pickwell score`` needs beside data and output folder."""
 
     models: str = "embedded"
+    allow_pickle: list[str] = Field(default_factory=list)
+    trust_remote_code: list[str] = Field(default_factory=list)
     metrics: list[str] | None = None
     format: str | None = None
     images: Path | None = None
@@ -41,7 +43,15 @@ class ScoreConfig(_Strict):
     thumbnail: int = Field(default=160, ge=0, le=1024)
     seed: int = 0
 
-    @field_validator("metrics", mode="before")
+    @field_validator("models", mode="before")
+    @classmethod
+    def _roles_as_typed(cls, value: Any) -> Any:
+        """``{preset: embedded, reward: ...}`` as what one would type."""
+        from scoring.model_specs import as_text
+
+        return as_text(value)
+
+    @field_validator("metrics", "allow_pickle", "trust_remote_code", mode="before")
     @classmethod
     def _as_typed(cls, value: Any) -> Any:
         """``a,b`` means in a file what it means on the command line."""

@@ -208,7 +208,12 @@ def _map(scores: Any) -> tuple[list[float | None], list[float | None]] | None:
 
 def _models(manifest: Mapping[str, Any]) -> str:
     models = manifest["models"]
-    keys = [f"{k.replace('_', ' ')} {v}" for k, v in models.items() if k != "name" and v]
+    specs = models.get("specs") or {}
+    keys = [
+        f"{role.replace('_', ' ')} {specs.get(role, '')} {key}".replace("  ", " ")
+        for role, key in models.items()
+        if role not in ("name", "specs") and key
+    ]
     return f"{models['name']} ({', '.join(keys)})" if keys else str(models["name"])
 
 

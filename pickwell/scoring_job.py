@@ -95,7 +95,12 @@ def score(
     folder = Path(out)
     _refuse_foreign_folder(folder)
     names = metric_names(settings.metrics)
-    models = models_from_spec(settings.models, names)
+    models = models_from_spec(
+        settings.models,
+        names,
+        allow_pickle=settings.allow_pickle,
+        trust_remote_code=settings.trust_remote_code,
+    )
     metrics = make_metrics(models, names)
     samples, total = samples_of(source, settings)
     run = run_engine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickwell.config import SelectConfig
 
@@ -55,7 +55,7 @@ def write_card(
         parameters=selection.parameters,
         version=__version__,
         metrics=metrics,
-        models={role: str(model) for role, model in run.manifest["models"].items() if model},
+        models=_models(run.manifest["models"]),
         command=f"{score_command(run)}\n{select_command(run.folder, folder, settings)}",
         front_matter=card.front_matter if card is not None else None,
     )
@@ -63,3 +63,13 @@ def write_card(
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
     return path
+
+
+def _models(models: dict[str, Any]) -> dict[str, str]:
+    """Role to spec, with revision, and key."""
+    specs = models.get("specs") or {}
+    shown = {"name": str(models["name"])} if "name" in models else {}
+    for role, key in models.items():
+        if role not in ("name", "specs") and key:
+            shown[role] = f"{specs[role]} (key {key})" if role in specs else str(key)
+    return shown

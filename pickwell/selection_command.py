@@ -21,7 +21,10 @@ def score_command(run: Run) -> str:
         if options.get("chosen"):
             words += ["--chosen", options["chosen"]]
     else:
-        words += ["--models", options["models"]]
+        words += ["--models", _models(run)]
+        for name in ("allow_pickle", "trust_remote_code"):
+            for model in options.get(name, ()):
+                words += [f"--{name.replace('_', '-')}", model]
     if options["metrics"] and not run.manifest.get("like"):
         words += ["--metrics", ",".join(options["metrics"])]
     for name in ("format", "images", "card", "split", "instruction", "limit"):
@@ -36,6 +39,17 @@ def score_command(run: Run) -> str:
         if not run.manifest.get("like") and given != ScoreConfig.model_fields[name].default:
             words += [f"--{name.replace('_', '-')}", str(given)]
     return shlex.join(words)
+
+
+def _models(run: Run) -> str:
+    """What was typed; with the commits where a model is from the hub."""
+    from scoring.model_specs import parse_models
+    from scoring.models import pinned_text
+
+    typed = str(run.manifest["options"]["models"])
+    specs = run.manifest["models"].get("specs")
+    same = specs is None or specs == parse_models(typed).filled()
+    return typed if same else pinned_text(run.manifest["models"]) or typed
 
 
 def select_command(run: Path, out: Path, settings: SelectConfig) -> str:

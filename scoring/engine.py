@@ -136,6 +136,8 @@ def score(
             "name": models.name,
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
+            "reward": models.reward and models.reward.key,
+            "specs": dict(models.specs),
         },
         "metrics": {metric.spec.name: metric_key(metric) for metric in metrics},
         "computed": {
@@ -167,7 +169,8 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
         needs: frozenset[Need] = known[name].spec.needs  # type: ignore[attr-defined]
         lacks_encoder = needs & {"image_embedding", "text_embedding"} and models.encoder is None
         lacks_model = "language_model" in needs and models.language_model is None
-        if names is None and (lacks_encoder or lacks_model):
+        lacks_reward = "reward_model" in needs and models.reward is None
+        if names is None and (lacks_encoder or lacks_model or lacks_reward):
             continue
         metrics.append(known[name](models))
     return metrics

@@ -21,9 +21,18 @@ if TYPE_CHECKING:
 
     from scoring.encoders.base import ImageTextEncoder
     from scoring.language_model import LanguageModel
+    from scoring.reward_model import RewardModel
 
 Direction = Literal["higher", "lower", "none"]
-Need = Literal["text", "image", "image_embedding", "text_embedding", "language_model", "pool"]
+Need = Literal[
+    "text",
+    "image",
+    "image_embedding",
+    "text_embedding",
+    "language_model",
+    "reward_model",
+    "pool",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +129,18 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that metrics run on, loaded on first use; keys are known without loading."""
+    """The models that metrics run on, loaded on first use; keys are known without loading.
+
+    Attributes:
+        name: What was asked for.
+        specs: Role to the spec that gives the same model again.
+    """
 
     name: str
     encoder: ImageTextEncoder | None = None
     language_model: LanguageModel | None = None
+    reward: RewardModel | None = None
+    specs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metric(Protocol):

@@ -12,7 +12,16 @@ from pickwell.commands.options import ConfigFile, Strict, overrides, parse_colum
 def score(
     data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder to write."),
-    models: str = typer.Option(None, help="embedded (default), none, or open_clip:ARCH/TAG."),
+    models: str = typer.Option(
+        None, help="Preset: embedded (default), laptop, paper, best, none; see `pickwell models`."
+    ),
+    encoder: str = typer.Option(None, help="Image-text encoder, e.g. open_clip:ARCH/TAG."),
+    reward: str = typer.Option(None, help="Reward model, e.g. hf-reward:owner/name."),
+    language_model: str = typer.Option(None, help="embedded, hf-lm:owner/name, or none."),
+    allow_pickle: list[str] = typer.Option(
+        None, help="Model whose weights may be read though they are pickles."
+    ),
+    trust_remote_code: list[str] = typer.Option(None, help="Model whose own code may run."),
     metrics: str = typer.Option(
         None, help="Comma-separated metrics or columns; default: all that apply."
     ),
@@ -46,9 +55,16 @@ def score(
     from pickwell.console import progress
     from pickwell.scoring_job import score as run_score
     from pickwell.summary import print_run, print_source
+    from scoring.model_specs import with_roles
 
+    settings = load_config(config).score
+    roles = {"encoder": encoder, "reward": reward, "language_model": language_model}
+    if any(spec is not None for spec in roles.values()):
+        models = with_roles(models or settings.models, roles)
     given = overrides(
         models=models,
+        allow_pickle=allow_pickle or None,
+        trust_remote_code=trust_remote_code or None,
         metrics=[m.strip() for m in metrics.split(",") if m.strip()] if metrics else None,
         format=format,
         images=images,
@@ -65,7 +81,6 @@ def score(
         max_pixels=max_pixels,
         seed=seed,
     )
-    settings = load_config(config).score
     with progress() as update:
         run = run_score(
             data, out, config=settings, on_progress=update, on_source=print_source, **given

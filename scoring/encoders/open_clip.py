@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data_cards.errors import BadInputError
+from scoring.encoders.open_clip_spec import (
+    CONFIG,
+    file_digest,
+    model_config,
+    parse_spec,
+    read_config,
+    tag_config,
+)
 from scoring.encoders.probe import bfloat16_keeps_ranking
+from scoring.hub_models import HubModel, fetch, hub_model, only_pickled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,26 +35,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PREFIX = "open_clip:"
-FORMS = (
-    "Write open_clip:ARCH/PRETRAINED (e.g. open_clip:ViT-B-32/laion2b_s34b_b79k), "
-    "open_clip:ARCH@/path/to/checkpoint, or open_clip:/folder/with/open_clip_config.json."
-)
-CONFIG = "open_clip_config.json"
-WEIGHTS = ("*.safetensors", "*.bin", "*.pth", "*.pt")
+_PICKLED = "open_clip_pytorch_model.bin"
+_SAFE = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model", "*.spm")
 
 
 class OpenClipEncoder:
     """An open_clip model behind :class:`~scoring.encoders.base.ImageTextEncoder`.
 
     Args:
-        spec: One of the :data:`FORMS`.
+        spec: One of the :data:`~scoring.encoders.open_clip_spec.FORMS`.
         precision: Of the image tower. ``"auto"`` takes bfloat16 on CUDA, and on processors that
             have it if a fixed probe shows the same ranking as float32. Texts are always float32.
         device: ``"cpu"`` or ``"cuda"``; CUDA where there is one if not given.
+        allow_pickle: Whether hub weights that are only there as pickles may be read.
+
+    Attributes:
+        hub: The repository and commit that the weights are from, if they are from the hub.
 
     Raises:
-        BadInputError: Unknown form or architecture, or missing file. Nothing is loaded yet.
+        BadInputError: Unknown form or architecture, a missing file, or the hub says no. No weights
+            are loaded yet.
     """
 
     def __init__(
@@ -55,17 +63,32 @@ class OpenClipEncoder:
         spec: str,
         precision: Literal["auto", "bfloat16", "float32"] = "auto",
         device: str | None = None,
+        *,
+        allow_pickle: bool = False,
     ) -> None:
-        self.name = spec
-        self._model_name, self._pretrained, files = parse_spec(spec)
-        config = model_config(self._model_name)
+        parsed = parse_spec(spec)
+        self._parsed, self._pickle = parsed, allow_pickle
+        self.hub: HubModel | None = None
+        self._tag: Mapping[str, Any] = {}
+        if parsed.repo is not None:
+            self.hub = hub_model(parsed.repo)
+            config = read_config(fetch(self.hub, [CONFIG], least=CONFIG) / CONFIG)
+        else:
+            config = model_config(parsed.model)
+            if parsed.tag is not None:
+                self._tag = tag_config(parsed)
+                repo = str(self._tag.get("hf_hub") or "").rpartition("/")[0]
+                if repo:
+                    self.hub = hub_model(f"{repo}@{parsed.revision or ''}")
+        self.name = parsed.pinned(self.hub)
         self.dim = int(config["embed_dim"])
         self.batch_size = 32
-        self._context = int(config.get("text_cfg", {}).get("context_length", 77))
+        self._text = dict(config.get("text_cfg", {}))
+        self._context = int(self._text.get("context_length", 77))
         self._precision, self._wanted_device = precision, device
         version = importlib.metadata.version("open_clip_torch")
-        identity = [spec if not files else self._model_name, version, precision]
-        identity += [json.dumps(config, sort_keys=True), *map(file_digest, files)]
+        identity = [self.name if not parsed.files else parsed.model, version, precision]
+        identity += [json.dumps(config, sort_keys=True), *map(file_digest, parsed.files)]
         self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
         self.texts_cut = 0
         """Texts so far that were longer than the context and lost their end."""
@@ -143,14 +166,16 @@ class OpenClipEncoder:
         import torch
 
         device = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model_name, pretrained, preprocessing = self._what_to_load()
         try:
             model, _, transform = open_clip.create_model_and_transforms(
-                self._model_name,
-                pretrained=self._pretrained,
+                model_name,
+                pretrained=pretrained,
                 device=device,
                 require_pretrained=True,
+                **preprocessing,
             )
-            tokenizer = open_clip.get_tokenizer(self._model_name)
+            tokenizer = self._make_tokenizer(model_name)
         except (RuntimeError, OSError, ValueError, KeyError) as error:
             lines = str(error).splitlines() or [type(error).__name__]
             message = f"{self.name} could not be loaded: {lines[0][:300]}"
@@ -162,72 +187,40 @@ class OpenClipEncoder:
             parts["half"] = bfloat16_keeps_ranking(model.encode_image, transform, device)
         self._loaded = parts
 
+    def _what_to_load(self) -> tuple[str, str | None, dict[str, Any]]:
+        """Model name, weights and preprocessing as open_clip takes them; downloads what lacks."""
+        parsed = self._parsed
+        if self.hub is None:
+            return parsed.model, parsed.pretrained, {}
+        named = str(self._tag.get("hf_hub") or "").rpartition("/")[2] or _PICKLED
+        safe = dict.fromkeys([*_SAFE, f"{Path(named).stem}.safetensors"])
+        rest = [CONFIG, "config.json", *_TOKENIZER] if parsed.repo is not None else []
+        folder = fetch(self.hub, [*safe, *rest])
+        weights = next((folder / name for name in safe if (folder / name).is_file()), None)
+        if weights is None:
+            if not self._pickle:
+                raise only_pickled(self.hub.repo)
+            weights = fetch(self.hub, [named, *rest], least=named) / named
+        if parsed.repo is not None:
+            return f"local-dir:{folder}", None, {}
+        names = ("mean", "std", "interpolation", "resize_mode")
+        given = {f"image_{name}": self._tag[name] for name in names if self._tag.get(name)}
+        return parsed.model, str(weights), given
 
-def parse_spec(spec: str) -> tuple[str, str | None, list[Path]]:
-    """Split a spec.
+    def _make_tokenizer(self, model_name: str) -> Any:
+        """The model's tokenizer; one from the hub at the weights' commit where both share it."""
+        import open_clip
 
-    Returns:
-        Model name and ``pretrained`` as open_clip takes them, and the local files of weights.
-
-    Raises:
-        BadInputError: The form is not known or the files are missing.
-    """
-    body = spec.removeprefix(PREFIX)
-    if not spec.startswith(PREFIX) or not body:
-        raise BadInputError(f"{spec!r} is not the spec of an open_clip model.", FORMS)
-    arch, at, path = body.partition("@")
-    if at:
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise BadInputError(f"{spec}: there is no checkpoint file {file}.", FORMS)
-        return arch, str(file), [file]
-    if body.startswith(("/", "./", "../", "~")):
-        folder = Path(body).expanduser()
-        files = sorted(f for pattern in WEIGHTS for f in folder.glob(pattern))
-        if not (folder / CONFIG).is_file() or not files:
-            message = f"{spec}: {folder} is not a folder with {CONFIG} and weights."
-            raise BadInputError(message, FORMS)
-        return f"local-dir:{folder}", None, [folder / CONFIG, *files]
-    arch, slash, tag = body.rpartition("/")
-    if not slash or not arch or not tag:
-        raise BadInputError(f"{spec}: the pretrained tag is missing.", FORMS)
-    return arch, tag, []
-
-
-def model_config(model_name: str) -> dict[str, Any]:
-    """The architecture's configuration; read from its file while open_clip is not imported.
-
-    Raises:
-        BadInputError: open_clip does not know the architecture.
-    """
-    if model_name.startswith("local-dir:"):
-        path = Path(model_name.removeprefix("local-dir:")) / CONFIG
-        stored = json.loads(path.read_text("utf-8"))
-        return stored.get("model_cfg", stored)
-    found = importlib.util.find_spec("open_clip")
-    if found is None or found.origin is None:
-        message = "This encoder needs the Python package open_clip_torch."
-        raise BadInputError(message, "pip install open_clip_torch")
-    shipped = Path(found.origin).parent / "model_configs"
-    path = shipped / f"{model_name}.json"
-    if "open_clip" not in sys.modules and path.is_file():
-        return json.loads(path.read_text("utf-8"))
-    import difflib
-
-    import open_clip
-
-    config = open_clip.get_model_config(model_name)
-    if config is None:
-        near = difflib.get_close_matches(model_name, open_clip.list_models(), 3, 0.4)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise BadInputError(f"open_clip knows no architecture {model_name!r}.", hint + FORMS)
-    return config
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        source = str(self._text.get("hf_tokenizer_name") or "")
+        if self.hub is None or self._parsed.repo is not None or not source:
+            return open_clip.get_tokenizer(model_name)
+        hub = self.hub if source == self.hub.repo else hub_model(source)
+        return open_clip.tokenizer.HFTokenizer(
+            str(fetch(hub, [*_TOKENIZER, "config.json"])),
+            context_length=self._context,
+            tokenizer_mode=self._text.get("tokenizer_mode"),
+            **self._text.get("tokenizer_kwargs", {}),
+        )
 
 
 def _unit(vectors: torch.Tensor) -> np.ndarray:

@@ -12,6 +12,7 @@ from scoring.metrics import (
     map,
     repetition,
     reward,
+    reward_model,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "map",
     "repetition",
     "reward",
+    "reward_model",
 ]

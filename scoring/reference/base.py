@@ -14,7 +14,7 @@ from data_cards.errors import BadInputError
 from scoring.engine import make_metrics
 from scoring.metric import Metric, Models, Pool, metric_key, registry
 from scoring.metrics.diversity import JointSpace
-from scoring.models import models_from_spec
+from scoring.models import models_from_spec, pinned_text
 from scoring.pool import open_pool
 from scoring.run import Run
 
@@ -120,13 +120,20 @@ class Reference:
                 f"{', '.join(unknown)}.",
                 "Use the pickwell that scored it, or score it again.",
             )
-        models = models_from_spec(manifest["options"]["models"], list(stored))
+        options = manifest["options"]
+        models = models_from_spec(
+            pinned_text(manifest["models"]) or options["models"],
+            list(stored),
+            allow_pickle=options.get("allow_pickle", ()),
+            trust_remote_code=options.get("trust_remote_code", ()),
+        )
         metrics = make_metrics(models, list(stored))
         changed = [m.spec.name for m in metrics if metric_key(m) != stored[m.spec.name]]
         was = manifest["models"]
         now: dict[str, Any] = {
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
+            "reward": models.reward and models.reward.key,
         }
         other = [
             f"{role.replace('_', ' ')} {was.get(role)} there, {key} here"

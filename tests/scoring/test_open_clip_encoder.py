@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from data_cards.errors import BadInputError
-from scoring.encoders.open_clip import OpenClipEncoder, parse_spec
+from scoring.encoders.open_clip import OpenClipEncoder
+from scoring.encoders.open_clip_spec import OpenClipSpec, parse_spec
 from scoring.encoders.probe import probe_pictures
 from scoring.encoders.registry import encoder_from_spec
 
@@ -144,6 +145,9 @@ def test_key_follows_weights_and_precision(folder, tmp_path):
     [
         ("open_clip:ViT-B-23/laion2b_s34b_b79k", "ViT-B-32"),
         ("open_clip:ViT-B-32", "ARCH/PRETRAINED"),
+        ("open_clip:ViT-B-32/laion2b_s34b_b97k", "Did you mean laion2b_s34b_b79k"),
+        ("open_clip:ViT-B-32/laion2b_s34b_b79k", "not in the local cache"),
+        ("open_clip:hf-hub:nobody", "owner/name"),
         ("open_clip:", "ARCH/PRETRAINED"),
         ("open_clip:ViT-B-32@/nowhere/model.pt", "/nowhere/model.pt"),
         ("open_clip:/nowhere", "open_clip_config.json"),
@@ -167,13 +171,33 @@ def test_unloadable_weights_are_bad_input(folder, tmp_path):
 
 
 def test_hub_tags_are_parsed():
-    assert parse_spec("open_clip:ViT-B-32/openai") == ("ViT-B-32", "openai", [])
+    assert parse_spec("open_clip:ViT-B-32/openai") == OpenClipSpec("ViT-B-32", tag="openai")
+    pinned = parse_spec("open_clip:ViT-B-32/openai@v1")
+    assert pinned == OpenClipSpec("ViT-B-32", tag="openai", revision="v1")
+    assert parse_spec("open_clip:hf-hub:a/b@v1") == OpenClipSpec(repo="a/b@v1")
 
 
-def test_construction_imports_nothing_heavy():
+def test_construction_imports_nothing_heavy(tmp_path):
+    (tmp_path / "any.pt").write_bytes(b"weights")
     code = (
         "import sys; from scoring.encoders.registry import encoder_from_spec as e;"
-        "m = e('open_clip:ViT-B-32/openai'); assert m.dim == 512 and len(m.key) == 16;"
+        f"m = e('open_clip:ViT-B-32@{tmp_path}/any.pt');"
+        "assert m.dim == 512 and len(m.key) == 16;"
         "assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_whole_vit_b_32_checkpoint_equals_open_clip_itself(tmp_path):
+    torch.manual_seed(0)
+    model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+    torch.save(model.state_dict(), tmp_path / "ViT-B-32.pt")
+    encoder = OpenClipEncoder(f"open_clip:ViT-B-32@{tmp_path}/ViT-B-32.pt", "float32", "cpu")
+    pictures = probe_pictures(4)
+    with torch.no_grad():
+        images = model.eval().encode_image(torch.stack([transform(p) for p in pictures]))
+        texts = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(TEXTS))
+    wanted = torch.nn.functional.cosine_similarity(images[:, None], texts[None], dim=-1)
+    mine = encoder.encode_images(torch.stack([encoder.preprocess(p) for p in pictures]))
+    np.testing.assert_allclose(mine @ encoder.encode_texts(TEXTS).T, wanted, atol=1e-4)

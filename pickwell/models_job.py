@@ -1,0 +1,92 @@
+"""``models SPEC``: look each model up, and if wanted load it and try it on one pair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from data_cards.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known of one role's model.
+
+    Attributes:
+        role: Which.
+        said: The spec with its revision, and what trying it gave.
+        problem: Why it cannot be used; empty if it can.
+        remedy: What to do about that.
+    """
+
+    role: str
+    said: str
+    problem: str = ""
+    remedy: str = ""
+
+
+def check_models(
+    text: str,
+    *,
+    load: bool = False,
+    allow_pickle: Collection[str] = (),
+    trust_remote_code: Collection[str] = (),
+) -> list[Checked]:
+    """Look up every model of a specification.
+
+    Args:
+        text: As after ``--models``; a single spec such as ``hf-reward:...`` also.
+        load: Load it, and score one pair.
+        allow_pickle: See :func:`scoring.models.models_from_spec`.
+        trust_remote_code: Likewise.
+
+    Raises:
+        BadInputError: The specification itself cannot be read.
+    """
+    from scoring.model_specs import parse_models
+    from scoring.models import model_of_role
+
+    found = []
+    for role, spec in parse_models(_whole(text)).filled().items():
+        try:
+            model = model_of_role(
+                role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
+            )
+            said = model.name if model.name.startswith(spec.partition(":")[0] + ":") else spec
+            if load:
+                said += f"; {_tried(role, model)}"
+            found.append(Checked(role, said))
+        except BadInputError as error:
+            found.append(Checked(role, spec, error.message, error.remedy or ""))
+    return found
+
+
+def _whole(text: str) -> str:
+    """A single spec of another role than the encoder's, as a specification."""
+    owners = {"hf-reward": "reward", "hf-lm": "language_model", "openai": "judge", "vllm": "judge"}
+    owner = owners.get(text.partition(":")[0]) if ":" in text else None
+    return f"none,{owner}={text}" if owner else text
+
+
+def _tried(role: str, model: Any) -> str:
+    """Load a model and try it on one pair; what came out, and how long it took."""
+    started = time.perf_counter()
+    question, answer = "What is on the mat?", "A grey cat, asleep in the sun."
+    if role == "encoder":
+        import torch
+        from PIL import Image
+
+        pixels = torch.stack([model.preprocess(Image.new("RGB", (64, 64), "grey"))])
+        vectors = model.encode_images(pixels), model.encode_texts([answer])
+        cosine = float((vectors[0] @ vectors[1].T)[0, 0])
+        said = f"{vectors[0].shape[1]} dimensions, cosine {cosine:.3f}"
+    elif role == "language_model":
+        nll = model.response_likelihood([question], [answer])[0].nll
+        said = f"{nll:.2f} nats per token"
+    elif role == "reward":
+        said = f"reward {model.rewards([question], [answer])[0].value:.3f}"
+    else:
+        said = "there"
+    return f"loaded and tried in {time.perf_counter() - started:.1f} s: {said}"

@@ -1,0 +1,181 @@
+"""Model repositories of the Hugging Face hub: one commit, its files, and what to do if not.
+
+A name without a revision stands for the commit that the hub (or, without a network, the local
+cache) gives for ``main`` at that moment; whoever asks records it, so that a later run can ask for
+the very same.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_cards.errors import BadInputError
+
+log = logging.getLogger(__name__)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+NAME = re.compile(r"[\w.-]+/[\w.-]+")
+SAFE = ("*.safetensors", "*.safetensors.index.json")
+PICKLED = ("*.bin", "*.bin.index.json", "*.pt", "*.pth")
+SMALL = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.spm")
+"""Configuration and tokenizer files."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model repository at one commit.
+
+    Attributes:
+        repo: ``owner/name``.
+        commit: Forty hexadecimal digits.
+    """
+
+    repo: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.commit}"
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """``owner/name@revision`` to its two parts."""
+    repo, at, revision = name.partition("@")
+    return repo, revision if at and revision else None
+
+
+def hub_model(name: str) -> HubModel:
+    """The commit that a name stands for now.
+
+    Args:
+        name: ``owner/name`` or ``owner/name@revision`` (branch, tag or commit).
+
+    Raises:
+        BadInputError: There is no such repository or revision, it asks for a token, or the hub
+            cannot be reached and nothing of it is in the local cache.
+    """
+    repo, revision = split_revision(name)
+    if not NAME.fullmatch(repo):
+        raise BadInputError(f"{name!r} is no model of the hub.", "Write owner/name[@revision].")
+    if revision is not None and COMMIT.fullmatch(revision):
+        return HubModel(repo, revision)
+    import huggingface_hub as hub
+
+    try:
+        info = hub.HfApi().model_info(repo, revision=revision, timeout=20)
+        return HubModel(repo, str(info.sha))
+    except Exception as error:  # a dozen kinds, from the network to the hub's own
+        cached = _cached_commit(repo, revision or "main")
+        if cached is not None and _unreachable(error):
+            log.warning("the hub cannot be reached; %s as it lies in the cache (%s)", repo, cached)
+            return HubModel(repo, cached)
+        raise explained(error, name) from error
+
+
+def fetch(model: HubModel, patterns: Sequence[str], least: str | None = None) -> Path:
+    """Download those files of a commit that match, once; the folder that holds them.
+
+    Args:
+        model: What to fetch from.
+        patterns: Shell patterns of file names.
+        least: A file that must be among them.
+
+    Raises:
+        BadInputError: As for :func:`hub_model`; or ``least`` is not in the repository.
+    """
+    import huggingface_hub as hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    given: dict[str, Any] = {"revision": model.commit, "allow_patterns": list(patterns)}
+    try:
+        folder = Path(hub.snapshot_download(model.repo, **given))
+    except LocalEntryNotFoundError as error:
+        try:
+            folder = Path(hub.snapshot_download(model.repo, local_files_only=True, **given))
+        except Exception:
+            raise explained(error, str(model)) from error
+    except Exception as error:
+        raise explained(error, str(model)) from error
+    if least is not None and not (folder / least).is_file():
+        raise BadInputError(
+            f"{model.repo} holds no {least}.", "Check that it is the kind of model that was named."
+        )
+    return folder
+
+
+def fetch_weights(model: HubModel, *, pickled: bool, small: Sequence[str] = SMALL) -> Path:
+    """Download configuration, tokenizer and weights; pickled weights only if allowed.
+
+    Raises:
+        BadInputError: Only pickled weights are there and ``pickled`` is false.
+    """
+    folder = fetch(model, [*small, *SAFE])
+    if any(folder.glob("*.safetensors")):
+        return folder
+    if not pickled:
+        raise only_pickled(model.repo)
+    return fetch(model, [*small, *SAFE, *PICKLED])
+
+
+def only_pickled(name: str) -> BadInputError:
+    """What is said of weights that could run code when they are read."""
+    return BadInputError(
+        f"{name} has no safetensors weights; pickled ones can run code when they are read.",
+        f"If you trust them: --allow-pickle {name}",
+    )
+
+
+def explained(error: Exception, name: str) -> BadInputError:
+    """One line on what is wrong with a model of the hub, and one on what to do."""
+    from huggingface_hub import errors
+
+    repo, revision = split_revision(name)
+    login = "`hf auth login` (or set HF_TOKEN)"
+    if isinstance(error, errors.GatedRepoError):
+        return BadInputError(
+            f"{repo} is gated: its owners want their terms accepted.",
+            f"Accept them on the model's page, then {login}, and type the same again.",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return BadInputError(
+            f"{repo} has no revision {revision!r}.", "Leave it out for the newest."
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return BadInputError(
+            f"There is no model {repo} on the hub, or it is private.",
+            f"Check the name; for a private one, {login}.",
+        )
+    if _unreachable(error):
+        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        why = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
+        return BadInputError(
+            f"{repo} is not in the local cache, and {why}.",
+            "Connect once, or name a local folder in its place.",
+        )
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    return BadInputError(f"{repo} could not be fetched: {said}", "Check the name and try again.")
+
+
+def _unreachable(error: Exception) -> bool:
+    """Whether the hub was not reached, rather than answered no."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HfHubHTTPError):
+        return error.response is not None and error.response.status_code >= 500
+    names = {kind.__name__ for kind in type(error).__mro__}
+    reached = {"RequestError", "TransportError", "ConnectError", "TimeoutException"}
+    return bool(names & reached) or isinstance(
+        error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | ConnectionError
+    )
+
+
+def _cached_commit(repo: str, revision: str) -> str | None:
+    from huggingface_hub import constants
+
+    owner, _, name = repo.partition("/")
+    ref = Path(constants.HF_HUB_CACHE) / f"models--{owner}--{name}" / "refs" / revision
+    return ref.read_text("utf-8").strip() if ref.is_file() else None
