@@ -190,7 +190,8 @@ def source_of_run(run: Run) -> Source:
 
     described = run.manifest["input"]
     settings = checked(ScoreConfig, run.manifest["options"], str(run.folder / "run.json"))
-    for entry in described["files"]:
+    # what the hub holds at a commit cannot change: a cleared cache is filled again
+    for entry in [] if described.get("revision") else described["files"]:
         path = Path(entry["path"])
         if not _unchanged(path, entry):
             what = "has changed" if path.exists() else "is gone"
@@ -205,7 +206,11 @@ def source_of_run(run: Run) -> Source:
         card=settings.card,
         columns=settings.columns or None,
         split=settings.split,
+        config=settings.subset,
+        streaming=settings.streaming,
+        allow_urls=settings.allow_urls,
         default_instruction=settings.instruction,
+        revision=described.get("revision"),
     )
 
 

@@ -97,9 +97,15 @@ def _only_part(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     files = [path for path in outputs if path.parts[:1] == ("data",) and len(path.parts) == 2]
     return {
         "path": str(files[0] if len(files) == 1 else Path("data")),
-        "format": manifest["input"]["format"],
+        "format": _copied_format(files, manifest["input"]["format"]),
         "images": None if manifest["options"]["copy_images"] else _images_of_input(manifest),
     }
+
+
+def _copied_format(files: list[Path], format: str) -> str:
+    """Records from the hub stand in one Parquet file."""
+    one = len(files) == 1 and files[0].suffix == ".parquet"
+    return "parquet" if format == "hf" and one else format
 
 
 def _images_of_input(manifest: dict[str, Any]) -> str | None:
@@ -110,6 +116,8 @@ def _images_of_input(manifest: dict[str, Any]) -> str | None:
     if said.get("images"):
         return str(said["images"])
     described = manifest["input"]
+    if described.get("revision"):
+        return None
     try:
         source = open_source(
             described["path"],

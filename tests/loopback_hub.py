@@ -175,7 +175,7 @@ def blob_id(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
-class _Refused(Exception):  # noqa: N818 (an answer, not a fault)
+class _Refused(Exception):
     def __init__(self, status: int, code: str = "", message: str = "") -> None:
         self.status, self.code, self.message = status, code, message or code
 
@@ -485,7 +485,9 @@ def _etag(path: str, data: bytes) -> str:
 
 def _pointer(data: bytes) -> bytes:
     oid = hashlib.sha256(data).hexdigest()
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n".encode()
+    return (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n".encode()
+    )
 
 
 def _oid(path: str, data: bytes) -> str:

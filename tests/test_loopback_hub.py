@@ -38,7 +38,8 @@ said["missing"] = [
     why(lambda: hf_hub_download("owner/gated", "a.txt", token=sys.argv[3])),
     why(lambda: api.dataset_info("owner/private", token=sys.argv[3])),
 ]
-said["let in"] = pathlib.Path(hf_hub_download("owner/gated", "a.txt", token=sys.argv[2])).read_text()
+gated = hf_hub_download("owner/gated", "a.txt", token=sys.argv[2])
+said["let in"] = pathlib.Path(gated).read_text()
 (home / "up").mkdir()
 (home / "up" / "big.bin").write_bytes(bytes(range(256)) * 64)
 (home / "up" / "README.md").write_text("---\\nlicense: mit\\n---\\n# x\\n")
@@ -53,7 +54,9 @@ print(json.dumps(said))
 
 @pytest.fixture
 def filled(hub: LoopbackHub) -> LoopbackHub:
-    hub.put("datasets", "owner/rows", {"train.jsonl": RECORDS, "README.md": "---\nlicense: mit\n---\n"})
+    hub.put(
+        "datasets", "owner/rows", {"train.jsonl": RECORDS, "README.md": "---\nlicense: mit\n---\n"}
+    )
     hub.put("models", "owner/model", {"config.json": "{}", "sub/weights.bin": bytes(1000)})
     hub.put("models", "owner/gated", {"a.txt": "secret"}, gated=True)
     hub.put("datasets", "owner/private", {"a.txt": "secret"}, private=True)
@@ -97,7 +100,9 @@ def test_a_folder_tree_is_served_and_old_commits_stay(tmp_path: Path):
         first = hub.repos["datasets", "me/set"].branches["main"]
         hub.put("datasets", "me/set", {"data/a.bin": b"new"})
         url = f"{hub.url}/datasets/me/set/resolve"
-        request = urllib.request.Request(f"{url}/{first}/data/a.bin", headers={"Range": "bytes=2-4"})
+        request = urllib.request.Request(
+            f"{url}/{first}/data/a.bin", headers={"Range": "bytes=2-4"}
+        )
         with urllib.request.urlopen(request) as answer:
             assert answer.status == 206 and answer.read() == b"234"
             assert answer.headers["X-Repo-Commit"] == first and answer.headers["ETag"]
