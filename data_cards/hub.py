@@ -12,8 +12,8 @@ from data_cards.errors import BadInputError
 
 PREFIX = "hf://"
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
-KEPT = ("license", "license_name", "license_link", "language", "task_categories", "pretty_name")
-"""What of a hub card's front matter is carried over to what is made from the data."""
+KEPT = ("license", "license_name", "license_link", "language", "task_categories")
+"""What of a card's front matter is carried over to what is made from the data."""
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(
@@ -212,7 +212,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or current.__context__
+        implied = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or implied
 
 
 def _is_transport(error: BaseException) -> bool:

@@ -84,6 +84,10 @@ class Source:
         """The same source, its images in another folder."""
         return replace(self, image_root=folder)
 
+    def with_urls(self) -> Source:
+        """The same source, its images permitted to be http and https addresses."""
+        return replace(self, allow_urls=True)
+
     def samples(self) -> Iterator[Sample]:
         """Stream every record as a sample, bad ones with their reason; ids are unique.
 

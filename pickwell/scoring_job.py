@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
+from data_cards.hub import KEPT
 from pickwell.config import ScoreConfig, checked
 
 if TYPE_CHECKING:
@@ -219,10 +220,14 @@ def _describe(source: Source) -> dict[str, Any]:
         "card": source.card.name if source.card else None,
         "files": files,
     }
+    front = dict(source.card.front_matter) if source.card else {}
+    front |= source.hub.front_matter if source.hub else {}
+    described["front_matter"] = {key: front[key] for key in KEPT if front.get(key)}
     if source.hub is None:
         return described
     hub = source.hub
-    told = {"id": hub.id, "url": hub.url, "asked": hub.asked, "card": dict(hub.front_matter)}
+    told = {"id": hub.id, "url": hub.url, "asked": hub.asked}
+    told["images"] = source.hub_images.folder if source.hub_images else None
     return described | {"revision": hub.commit, "hub": told}
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickwell.config import SelectConfig
 
 if TYPE_CHECKING:
     from scoring.run import Run
     from selector.selection import Selection
+
+
+LOADABLE = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+"""Files that ``load_dataset`` opens by itself."""
+
+
+def configs_of(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Front matter by which ``load_dataset`` opens one file of records; none for several."""
+    loadable = [path for path in files if path.suffix.lower() in LOADABLE]
+    if len(loadable) != 1:
+        return []
+    data = [{"split": "train", "path": loadable[0].as_posix()}]
+    return [{"config_name": "default", "data_files": data}]
 
 
 def write_card(
@@ -19,11 +33,23 @@ def write_card(
     settings: SelectConfig,
     folder: Path,
     source: dict[str, str] | None = None,
+    records: Sequence[Path] = (),
 ) -> Path:
-    """Write ``README.md`` of a selection folder; ``source``: what to say of it instead."""
-    from data_cards.cards import load_card
+    """Write ``README.md`` of a selection folder.
+
+    Args:
+        work: The folder as it is being written.
+        run: What was chosen from.
+        selection: What was chosen.
+        settings: How.
+        folder: The folder's final place.
+        source: What to say of the source instead of what the run says.
+        records: Files of chosen records in ``work``.
+    """
+    from data_cards.cards import list_cards, load_card
     from data_cards.write_card import selection_card
     from pickwell import __version__
+    from pickwell.distributions import distributions
     from pickwell.selection_command import score_command, select_command
     from scoring.metric import registry
     from scoring.store import atomic_path
@@ -40,24 +66,37 @@ def write_card(
         for name, key in run.manifest["metrics"].items()
         if name in known
     ]
-    card = load_card(described["card"]) if described["card"] else None
+    hub = described.get("hub") or {}
+    front = described.get("front_matter")
+    if front is None and described["card"] in list_cards():  # a run of an earlier version
+        front = load_card(described["card"]).front_matter
+    provenance: dict[str, str] = {}
+    if hub and source is None:
+        provenance = {"hub": hub["id"], "url": hub["url"], "revision": described["revision"]}
+    if described["format"] == "minigpt4":  # one object around the records
+        records = ()
     text = selection_card(
         title=folder.name,
-        source=source
-        or {
-            "name": described["card"] or Path(described["path"]).name,
-            "path": described["path"],
-            "how": described["how"],
-        },
+        source=provenance
+        | (
+            source
+            or {
+                "name": hub.get("id") or described["card"] or Path(described["path"]).name,
+                "path": described["path"],
+                "how": described["how"],
+            }
+        ),
         read=sum(funnel.values()),
         chosen=funnel["chosen"],
         funnel=funnel,
         parameters=selection.parameters,
         version=__version__,
         metrics=metrics,
-        models={role: str(model) for role, model in run.manifest["models"].items() if model},
+        models=run.manifest["models"],
         command=f"{score_command(run)}\n{select_command(run.folder, folder, settings)}",
-        front_matter=card.front_matter if card is not None else None,
+        front_matter=front,
+        distributions=distributions(run, selection),
+        configs=configs_of([path.relative_to(work) for path in records]),
     )
     path = work / "README.md"
     with atomic_path(path) as temporary:

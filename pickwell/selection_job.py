@@ -247,8 +247,10 @@ def _write_folder(
         )
         rows = sorted(place[id_] for id_ in selection.ids)
         outputs = [write_table(selection, work)]
-        outputs += source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
-        outputs.append(write_card(work, run, selection, settings, folder))
+        records = source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
+        outputs += records
+        written = [path for path in records if path.is_file()]
+        outputs.append(write_card(work, run, selection, settings, folder, records=written))
         page = work / "report.html"
         chapters = chapters_of(run)
         outputs.append(

@@ -49,7 +49,9 @@ def training_sources(selection: str | Path, settings: FinetuneConfig) -> list[So
                     "Select again with `pickwell select`.",
                 )
             said = _reading(run) | {key: part[key] for key in ("format", "images") if part[key]}
-            opened.append(_open(path, settings, said))
+            source = _open(path, settings, said)
+            copied = settings.images is not None or manifest["options"]["copy_images"]
+            opened.append(source if copied else _in_hub(source, run))
         return opened
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(
@@ -89,6 +91,20 @@ def _open(path: str | Path, settings: FinetuneConfig, said: dict[str, Any]) -> S
         split=chosen.get("split"),
         default_instruction=chosen.get("instruction"),
     )
+
+
+def _in_hub(source: Source, run: Path) -> Source:
+    """The records with their images looked for in the repository that they came from."""
+    from data_cards.hub_images import HubImages
+
+    try:
+        manifest = json.loads((run / "run.json").read_text("utf-8"))
+        hub, commit = manifest["input"]["hub"], manifest["input"]["revision"]
+    except (OSError, ValueError, KeyError):
+        return source
+    if hub.get("images") is None:
+        return source
+    return replace(source, image_root=None, hub_images=HubImages(hub["id"], commit, hub["images"]))
 
 
 def _only_part(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -217,6 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         place = urlsplit(self.path)
         self.query = parse_qs(place.query)
         try:
+            self._known = self.user  # as the real hub: a token that it does not know is refused
             for pattern, status in self.hub.failing:
                 if re.search(pattern, f"{self.command} {self.path}"):
                     raise _Refused(status, message="made to fail")
