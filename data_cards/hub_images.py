@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from data_cards.errors import BadInputError, BadRowError
 from data_cards.hub import PREFIX, HubData, explained, told
 
+_MEMBER = re.compile(r"zip://(?P<member>.+?)::(?P<archive>.+)", re.DOTALL)
 _URL = re.compile(r"hf://datasets/(?P<id>[^@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
 
 
@@ -49,21 +52,21 @@ class HubImages:
 
     def local(self, name: str) -> Path | None:
         """A file that ``datasets`` has downloaded, if ``name`` is one of this repository's."""
-        path = Path(name)
-        if not path.is_absolute():
-            return None
-        logical = Path(posixpath.normpath(name))  # the hub's cache holds links to blobs
-        inside = any(folder in logical.parents for folder in self._caches)
-        return path if inside else None
+        # compared as written: the hub's cache holds links to files elsewhere in it
+        logical = Path(posixpath.normpath(name))
+        return Path(name) if logical.is_absolute() and self._cache in logical.parents else None
+
+    def archive(self, name: str) -> Path | None:
+        """The downloaded archive of this repository that ``zip://MEMBER::FILE`` speaks of."""
+        found = _MEMBER.fullmatch(name)
+        return None if found is None else self.local(found["archive"])
 
     @cached_property
-    def _caches(self) -> list[Path]:
-        import datasets
+    def _cache(self) -> Path:
         from huggingface_hub import constants
 
         folder = f"datasets--{self.id.replace('/', '--')}"
-        extracted = Path(datasets.config.EXTRACTED_DATASETS_PATH)
-        return [Path(constants.HF_HUB_CACHE) / folder / "snapshots", extracted]
+        return Path(constants.HF_HUB_CACHE) / folder / "snapshots"
 
 
 def find_folder(hub: HubData, names: Iterable[str], candidates: Sequence[str]) -> str | None:
@@ -110,6 +113,7 @@ def fetch(url: str, max_bytes: int) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub import try_to_load_from_cache as cached
     from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars
 
     found = _URL.fullmatch(url)
     if found is None:
@@ -118,6 +122,7 @@ def fetch(url: str, max_bytes: int) -> Path:
     known = cached(id, path, revision=commit, repo_type="dataset")
     if isinstance(known, str):
         return Path(known)
+    disable_progress_bars()  # one bar per image would be thousands
     try:
         place = hf_hub_url(id, path, revision=commit, repo_type="dataset")
         size = get_hf_file_metadata(place).size
@@ -134,3 +139,37 @@ def fetch(url: str, max_bytes: int) -> Path:
         raise BadRowError(
             f"image not downloaded: {' '.join(said.split())[:120]}: {path[:80]}"
         ) from None
+
+
+def read_member(url: str, max_bytes: int) -> bytes:
+    """The bytes of one file in a downloaded archive.
+
+    Args:
+        url: ``zip://MEMBER::FILE``, which :meth:`HubImages.archive` has found to be safe.
+        max_bytes: Larger ones are refused by what the archive says and by what comes out of it.
+
+    Raises:
+        BadRowError: It is not there, too large, or the archive is damaged.
+    """
+    found = _MEMBER.fullmatch(url)
+    if found is None:
+        raise BadRowError(f"image address is not one in an archive: {url[:120]}")
+    name = found["member"]
+    try:
+        archive = _opened(found["archive"])
+        size = archive.getinfo(name).file_size
+        if size > max_bytes:
+            raise BadRowError(f"image too large ({size} bytes, limit {max_bytes}): {name[:120]}")
+        with archive.open(name) as member:
+            return member.read(max_bytes)
+    except KeyError:
+        raise BadRowError(f"image missing in the archive: {name[:120]}") from None
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        said = " ".join(str(error).split())[:80]
+        raise BadRowError(f"archive not readable ({said}): {name[:120]}") from None
+
+
+@lru_cache(maxsize=8)
+def _opened(path: str) -> zipfile.ZipFile:
+    """One open archive for all threads (reading members is safe), its index read once."""
+    return zipfile.ZipFile(path)

@@ -102,6 +102,11 @@ class ImageResolver:
         if name.startswith("hf://datasets/"):
             url = hub.url(name)
             return None if url is None else ImageRef(name, url=url)
+        if name.startswith("zip://"):
+            if hub.archive(name) is not None:
+                return ImageRef(name, url=name)
+            said = "image lies in an archive of the repository; read it with --no-streaming"
+            return ImageRef(name, error=f"{said}: {name[:120]}")
         if "://" in name:
             return None
         local = hub.local(name)

@@ -103,6 +103,10 @@ def read_bytes(
             raise _bad(f"image too large ({len(ref.data)} bytes, limit {max_bytes})", ref.name)
         return ref.data
     path = ref.path
+    if ref.url is not None and ref.url.startswith("zip://"):
+        from data_cards.hub_images import read_member
+
+        return read_member(ref.url, max_bytes)
     if ref.url is not None and ref.url.startswith("hf://"):
         from data_cards.hub_images import fetch
 

@@ -21,7 +21,8 @@ class ImageRef:
         data: The encoded bytes, where the container holds them (Parquet, tar).
         error: Why the reference cannot be followed (it leaves the root, it is a URL, ...).
         url: Where to fetch it when it is read: ``http(s)://`` if that was permitted, or
-            ``hf://datasets/ID@COMMIT/PATH`` for an image in the data's own repository.
+            ``hf://datasets/ID@COMMIT/PATH`` (``zip://MEMBER::FILE``) for an image in the data's own
+            repository (in a downloaded archive of it).
     """
 
     name: str

@@ -228,8 +228,10 @@ def escaped(text: str) -> str:
     text = "".join(c if c.isprintable() else "\ufffd" for c in text)
     text = re.sub(r"[\\`*\[\]<>&|~$]", r"\\\g<0>", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)  # inside a word it is none
-    text = re.sub(r"://|\bwww\.", lambda found: found[0][:-1] + "\\" + found[0][-1], text)
-    return re.sub(r"^(\d+)?([#+\-=.)])", r"\1\\\2", text)
+    # a backslash in the middle keeps an address from becoming a link
+    text = re.sub(r"(?i)\b(https?:|ftp:|www)(?=//|\.)", lambda found: found[0] + "\\", text)
+    text = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", text)
+    return re.sub(r"^[#+\-=]", r"\\\g<0>", text)
 
 
 def _url(url: str) -> str:

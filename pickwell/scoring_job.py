@@ -213,7 +213,7 @@ def _describe(source: Source) -> dict[str, Any]:
         hashed += size
         known = {"sha256": sha256(path)} if hashed <= HASHED else {}
         files.append({"path": str(path), "bytes": size, **known})
-    described = {
+    described: dict[str, Any] = {
         "path": source.given if source.hub else str(source.path),
         "format": source.format,
         "how": source.how,

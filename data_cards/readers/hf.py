@@ -199,6 +199,9 @@ def _rows_declared(dataset: Any) -> int | None:
 def _tables(dataset: Any, source: Source) -> Iterator[Any]:
     """Arrow tables of the storage (an image is a struct of bytes and path), 64 rows each."""
     done = 0
+    if not hasattr(dataset, "__len__") and dataset.features:
+        # A stream would decode pictures and encode them anew, and open whatever path a row names.
+        dataset = dataset.decode(False)
     try:
         for table in dataset.with_format("arrow").iter(batch_size=_BATCH):
             yield table
@@ -276,4 +279,4 @@ def _with_bytes(value: Any, resolver: ImageResolver) -> Any:
             f"a chosen image cannot be copied: {error.reason}",
             "Check the connection, then select again.",
         ) from error
-    return {"bytes": data, "path": value["path"].rpartition("/")[2]}
+    return {"bytes": data, "path": value["path"].partition("::")[0].rpartition("/")[2]}

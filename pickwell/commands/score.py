@@ -59,7 +59,7 @@ def score(
     from pickwell.scoring_job import score as run_score
     from pickwell.summary import print_run, print_source
 
-    file, subset = file_or_subset(data, config, subset)
+    file, configuration = file_or_subset(data, config, subset)
     given = overrides(
         models=models,
         metrics=[m.strip() for m in metrics.split(",") if m.strip()] if metrics else None,
@@ -68,7 +68,7 @@ def score(
         card=card,
         columns=parse_columns(columns),
         split=split,
-        subset=subset,
+        subset=configuration,
         streaming=streaming,
         allow_urls=allow_urls,
         instruction=instruction,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_cards.errors import BadInputError
+from data_cards.errors import BadInputError, BadRowError
 from data_cards.hub import HubName, explained, parse_name, pinned
-from data_cards.hub_images import HubImages
+from data_cards.hub_images import HubImages, read_member
 
 SHA = "0123456789" * 4
 PARTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
@@ -75,6 +75,40 @@ def test_no_name_leads_out_of_the_repository(name):
         prefix = f"hf://datasets/owner/name@{SHA}/"
         assert url.startswith(prefix)
         assert ".." not in url.removeprefix(prefix).split("/")
+
+
+def test_local_files_and_archives_are_those_of_the_repository_in_the_cache(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "datasets--owner--name" / "snapshots" / SHA
+    images = HubImages("owner/name", SHA)
+    inside, other = f"{home}/a.png", f"{tmp_path}/datasets--owner--other/snapshots/x/a.png"
+    assert str(images.local(inside)) == inside
+    for name in (other, "/etc/passwd", "a.png", f"{home}/../../../../secret", "/"):
+        assert images.local(name) is None, name
+        assert images.archive(f"zip://a.png::{name}") is None
+    assert str(images.archive(f"zip://a.png::{home}/a.zip")) == f"{home}/a.zip"
+    assert images.archive(f"{home}/a.zip") is None
+
+
+def test_members_of_an_archive(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in/a.png", b"x" * 1000)
+    (tmp_path / "b.zip").write_bytes(b"no archive")
+    url = f"zip://in/a.png::{tmp_path}/a.zip"
+    assert read_member(url, 1000) == b"x" * 1000
+    for bad, reason in (
+        (url.replace("in/a.png", "none.png"), "missing"),
+        (f"zip://a::{tmp_path}/b.zip", "not readable"),
+        (f"zip://a::{tmp_path}/c.zip", "not readable"),
+    ):
+        with pytest.raises(BadRowError, match=reason):
+            read_member(bad, 1000)
+    with pytest.raises(BadRowError, match="too large"):
+        read_member(url, 999)
 
 
 def test_what_the_clients_raise_is_said_in_one_line_each():

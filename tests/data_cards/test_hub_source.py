@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,6 +64,9 @@ look("llava", "hf://owner/llava", rows=[2], copy=True)
 look("file", "hf://owner/mixed/sub/mixed.json", rows=[0, 2], copy=True)
 look("folder", "hf://owner/folder", rows=[0])
 look("folder downloaded", "hf://owner/folder", streaming=False)
+look("local path", "hf://owner/sly")
+look("zipped", "hf://owner/zipped")
+look("zipped downloaded", "hf://owner/zipped", streaming=False)
 look("local images", "hf://owner/llava", images=sys.argv[3])
 look("carded", "hf://HuggingFaceM4/the_cauldron", config="ai2d")
 look("no repository", "hf://owner/nothing")
@@ -90,8 +95,19 @@ def png(shade: int) -> bytes:
     return buffer.getvalue()
 
 
-def parquet(answers: list[str]) -> bytes:
-    images = [{"bytes": png(i), "path": f"{i}.png"} for i in range(len(answers))]
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "JPEG", quality=98)
+    _JPEG.append(buffer.getvalue())
+    return _JPEG[0]
+
+
+_JPEG: list[bytes] = []
+SECRET = Path(__file__).parents[2] / "docs" / "report.png"
+
+
+def parquet(answers: list[str], images: list[dict] | None = None) -> bytes:
+    images = images or [{"bytes": png(i), "path": f"{i}.png"} for i in range(len(answers))]
     features = {"image": {"_type": "Image"}, "id": {"dtype": "string", "_type": "Value"}}
     for name in ("question", "answer"):
         features[name] = {"dtype": "string", "_type": "Value"}
@@ -167,10 +183,18 @@ def fill(hub: LoopbackHub) -> str:
     mixed = [llava(7, "0.png", "zero"), llava("b", None, "text only"), llava("c", "1.png", "one")]
     inside = {f"sub/images/{i}.png": png(i) for i in range(2)}
     hub.put("datasets", "owner/mixed", {"sub/mixed.json": json.dumps(mixed), **inside})
-    lines = [{"file_name": f"{i}.png", "text": f"caption {i}"} for i in range(2)]
+    lines = [{"file_name": name, "text": f"caption of {name}"} for name in ("0.png", "1.jpg")]
     meta = "".join(json.dumps(line) + "\n" for line in lines)
-    shown = {f"train/{i}.png": png(i) for i in range(2)}
+    shown = {"train/0.png": png(0), "train/1.jpg": jpeg()}
     hub.put("datasets", "owner/folder", {"train/metadata.jsonl": meta, **shown})
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("metadata.jsonl", meta.replace("jpg", "png"))
+        for i in range(2):
+            archive.writestr(f"{i}.png", png(i))
+    hub.put("datasets", "owner/zipped", {"train.zip": packed.getvalue()})
+    sly = parquet(["x"], [{"bytes": None, "path": str(SECRET)}])  # a picture that is really there
+    hub.put("datasets", "owner/sly", {"train.parquet": sly})
     talk = {"images": [], "texts": [{"user": "q", "assistant": "a", "source": "x"}]}
     card = "---\nconfigs:\n- {config_name: ai2d, data_files: ai2d/*}\n---\n"
     files = {"ai2d/train.jsonl": json.dumps(talk) + "\n", "README.md": card}
@@ -268,10 +292,20 @@ def test_one_file_of_a_repository_is_read_by_its_own_format(saw):
 
 
 def test_an_image_folder_of_the_hub(saw):
-    expected = [len(png(i)) for i in range(2)]
+    expected = [len(png(0)), len(jpeg())]  # as they are: nothing is decoded and encoded anew
     for key in ("folder", "folder downloaded"):
         assert [row[3] for row in saw[key]["rows"]] == [[size] for size in expected], key
     assert saw["folder"]["again"][0][3] == [expected[0]]  # the copy holds the bytes
+
+
+def test_a_path_of_this_machine_in_a_row_is_not_opened(saw):
+    for row in saw["local path"]["rows"]:
+        assert isinstance(row[3][0], str) and "not known" in row[3][0]
+
+
+def test_images_in_an_archive_are_read_when_it_is_downloaded(saw):
+    assert [row[3] for row in saw["zipped downloaded"]["rows"]] == [[len(png(i))] for i in (0, 1)]
+    assert all("--no-streaming" in row[3][0] for row in saw["zipped"]["rows"])
 
 
 def test_a_data_card_is_found_by_the_name_on_the_hub(saw):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_cards.errors import BadInputError
 from pickwell.commands.options import file_or_subset
+from tests.loopback_hub import WRITER
 
 THINGS = ("of grey rain", "like static", "without end", "on paper", "seen at night", "of dust")
 METRICS = "length,repetition,image_quality"
@@ -64,6 +65,14 @@ def test_scored_at_a_commit_and_copied_from_it_after_the_branch_moved_on(hub, pi
     for row in rows:
         assert "first" in row["conversations"][1]["value"]
         assert (tmp_path / "picked" / "data" / row["image"]).read_bytes()[:4] == b"\x89PNG"
+    # without copies, too, what comes after finds the images in the repository
+    assert pickwell("select", "run", "-o", "bare", "-b", 6, **online).returncode == 0
+    pushed = pickwell("push", "bare", "owner/six", **(online | {"HF_TOKEN": WRITER}))
+    assert pushed.returncode == 0, pushed.stderr
+    files = hub.repos["datasets", "owner/six"].files
+    table = pq.read_table(io.BytesIO(files["data/train-00000-of-00001.parquet"])).to_pylist()
+    assert all(row["images"][0]["bytes"][:4] == b"\x89PNG" for row in table) and len(table) == 6
+    assert sum(path.endswith(".png") for path in files) == 6
     card = (tmp_path / "picked" / "README.md").read_text()
     data = DatasetCard(card).data.to_dict()
     assert data["license"] == "cc-by-4.0" and data["source_datasets"] == ["owner/pairs"]

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -117,6 +118,9 @@ def _no_local_path(files: dict[str, bytes], tmp_path) -> None:
 def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
     small = tmp_path / "small"
     assert pickwell_here("select", tmp_path / "run", "-o", small, "-b", 5).returncode == 0
+    odd = shutil.copytree(small, tmp_path / "odd")
+    card = (odd / "README.md").read_text().replace("license: cc-by-4.0", "license: nonsense")
+    (odd / "README.md").write_text(card)
     hub.put("datasets", "owner/others", {"data.csv": "a,b\n1,2\n"})
     hub.failing.append((r"^POST /api/datasets/owner/broken/commit", 500))
     given = {"selection": str(picked), "token": WRITER, "licence_confirmed": True}
@@ -127,6 +131,7 @@ def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
         "namespace": {**given, "repository": "somebody/x"},
         "others": {**given, "repository": "owner/others"},
         "broken": {**given, "repository": "owner/broken"},
+        "odd": {**given, "repository": "owner/odd", "selection": str(odd)},
         "first": {**given, "repository": "owner/twice", "private": True},
         "second": {**given, "repository": "owner/twice", "selection": str(small)},
         "branch": {**given, "repository": "owner/others", "revision": "pickwell"},
@@ -141,6 +146,8 @@ def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
     assert "is down" in said["broken"]["message"] and "still empty" in said["broken"]["remedy"]
     for key in ("no token", "reader", "namespace", "others", "broken"):
         assert "\n" not in said[key]["message"], key
+    assert "refused" in said["odd"]["message"] and "license" in said["odd"]["message"]
+    assert set(hub.repos["datasets", "owner/odd"].files) == {".gitattributes"}
     assert set(hub.repos["datasets", "owner/broken"].files) == {".gitattributes"}
     assert ("datasets", "owner/x") not in hub.repos
     twice = hub.repos["datasets", "owner/twice"]

@@ -67,6 +67,10 @@ def test_fetched_once_where_permitted(served, tmp_path, monkeypatch):
     assert set(bad) == {"p11"} and "answered 404" in bad["p11"]
     pictures = [path for path in asked if "none" not in path]
     assert sorted(set(pictures)) == sorted(pictures) and len(pictures) == 10
+    pickwell.select(run, tmp_path / "picked", budget=60, by="words")
+    pushed = pickwell.push(tmp_path / "picked", "owner/x", dry_run=True)
+    names = {path for path in pushed.files if path.endswith(".png")}
+    assert len(names) == 48  # the files; addresses stay addresses in the records
     asked.clear()
     assert set(bad_of(score(data, tmp_path / "again", allow_urls=True))) == {"p11"}
     assert [path for path in asked if "none" not in path] == []  # from the disk
