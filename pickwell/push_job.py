@@ -19,6 +19,7 @@ from pickwell.push_records import RECORDS, TABLE, copy_table, whole_table, write
 from pickwell.push_records import write_table as write_samples
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from huggingface_hub import HfApi
 
 OWN = ("selection.parquet", "manifest.json")
@@ -149,7 +150,7 @@ def _gather(
     """Put everything that goes to the hub into ``stage``."""
     from pickwell.config import FinetuneConfig
     from pickwell.push_card import pushed_card
-    from pickwell.selection_files import open_selection, write_table
+    from pickwell.selection_files import entry, open_selection, write_table
     from pickwell.training_source import training_samples, training_sources
 
     selection = open_selection(folder)
@@ -172,11 +173,29 @@ def _gather(
         write_samples(training_samples(sources, None), stage / TABLE, picks, downloader)
         write_records(sources, stage / RECORDS, image_files=image_files)
     cleaned = without_local_paths(dict(selection.parameters), known)
-    write_table(type(selection)(selection.table, cleaned, selection.quotas), stage)
-    told = json.dumps(without_local_paths(manifest, known), indent=2, ensure_ascii=False)
-    (stage / "manifest.json").write_text(told + "\n", "utf-8")
+    rows = _without_paths(selection.table, known)
+    write_table(type(selection)(rows, cleaned, selection.quotas), stage)
     paths = [path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file()]
-    (stage / "README.md").write_text(pushed_card(folder, id, paths, known, revision), "utf-8")
+    card = pushed_card(folder, id, [*paths, "manifest.json"], known, revision)
+    (stage / "README.md").write_text(card, "utf-8")
+    # hashes of what goes to the hub, not of what lies in the selection folder
+    outputs = [entry(stage / path, Path(path)) for path in sorted([*paths, "README.md"])]
+    told = without_local_paths(manifest, known) | {"outputs": outputs}
+    (stage / "manifest.json").write_text(
+        json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8"
+    )
+
+
+def _without_paths(table: pa.Table, known: list[str]) -> pa.Table:
+    """Reasons name files at times."""
+    import pyarrow as pa
+
+    reasons = [
+        without_local_paths(text, known) if text and ("/" in text or "\\" in text) else text
+        for text in table["reason"].to_pylist()
+    ]
+    place = table.schema.get_field_index("reason")
+    return table.set_column(place, table.schema.field(place), pa.array(reasons, pa.string()))
 
 
 def _run_options(manifest: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

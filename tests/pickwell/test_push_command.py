@@ -1,5 +1,6 @@
 """A selection pushed to a hub on loopback is a data set that ``load_dataset`` opens."""
 
+import hashlib
 import io
 import json
 import os
@@ -88,6 +89,10 @@ def test_pushed_and_loaded_again(picked, pickwell, hub, tmp_path):
     assert repo.files["records/pairs.jsonl"] == (picked / "data" / "pairs.jsonl").read_bytes()
     assert len(hub.asked(r"^POST /api/validate-yaml")) == 1
     _no_local_path(repo.files, tmp_path)
+    outputs = json.loads(repo.files["manifest.json"])["outputs"]
+    assert {entry["path"] for entry in outputs} == files - {"manifest.json"}
+    for entry in outputs:
+        assert hashlib.sha256(repo.files[entry["path"]]).hexdigest() == entry["sha256"]
     front = DatasetCard(repo.files["README.md"].decode()).data.to_dict()
     assert front["license"] == "cc-by-4.0" and front["configs"][0]["data_files"][0]["path"] == table
     said = client(CLIENT, "owner/picked", **hub.environment(tmp_path / "home2"))
@@ -112,6 +117,7 @@ def _no_local_path(files: dict[str, bytes], tmp_path) -> None:
         assert str(tmp_path) not in text and tmp_path.name not in text, name
         assert not re.search(r'[\s"`\']/(tmp|home|root|work)\b', text), name
     table = pq.read_table(io.BytesIO(files["selection.parquet"]))
+    assert str(tmp_path) not in " ".join(table["reason"].to_pylist())
     assert str(tmp_path).encode() not in b"".join(table.schema.metadata.values())
 
 
