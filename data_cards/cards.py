@@ -11,6 +11,7 @@ from typing import Any
 
 from data_cards.columns import normalise_mapping
 from data_cards.errors import BadInputError
+from data_cards.hub import is_hub, parse_name
 
 FOLDER = Path(__file__).parent / "cards"
 """Where the cards that come with the package lie."""
@@ -73,7 +74,7 @@ def load_card(name: str) -> Card:
 def find_card(path: str | Path) -> str | None:
     """Name of the card about this path, by file or (``hf://``) hub name, if there is one."""
     text = str(path)
-    hub = text.removeprefix("hf://").partition(":")[0] if text.startswith("hf://") else None
+    hub = parse_name(text).id if is_hub(text) else None
     parts = Path(text).absolute().parts
     tails = ("/".join(parts[-1:]), "/".join(parts[-2:]))
     for name in list_cards():

@@ -8,11 +8,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from data_cards.errors import BadRowError
 from data_cards.sample import ImageRef
+
+if TYPE_CHECKING:
+    from data_cards.hub_images import HubImages
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:(//|\\\\)")
 _CACHED_FOLDERS = 10_000
@@ -26,9 +29,15 @@ class ImageResolver:
 
     Args:
         root: The folder that all images must lie in; ``None``: paths cannot be followed.
+        allow_urls: Whether http and https addresses become references rather than errors.
+        hub: The repository that the records came from; its images are fetched when they are read.
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(
+        self, root: Path | None, *, allow_urls: bool = False, hub: HubImages | None = None
+    ) -> None:
+        self._allow_urls = allow_urls
+        self._hub = hub
         self._root = None if root is None else os.path.realpath(root)
         self._inside = "" if self._root is None else self._root.rstrip(os.sep) + os.sep
         self._folders: dict[str, str | None] = {}
@@ -41,7 +50,7 @@ class ImageResolver:
                 ``path`` (Parquet, ``datasets``) or ``url`` (OpenAI).
 
         Returns:
-            A reference with exactly one of ``path``, ``data`` and ``error``.
+            A reference with exactly one of ``path``, ``data``, ``url`` and ``error``.
 
         Raises:
             BadRowError: ``value`` is of no kind that speaks of an image.
@@ -62,12 +71,16 @@ class ImageResolver:
     def _from_text(self, name: str) -> ImageRef:
         if name[:5].lower() == "data:":
             return _data_uri(name)
-        if _URL.match(name):
-            return ImageRef(name, error=f"image is a URL; not fetched: {name[:120]}")
         if not name or "\0" in name:
             return ImageRef(name, error="image name is empty or holds a null character")
+        if self._hub is not None:
+            found = self._in_repository(name, self._hub)
+            if found is not None:
+                return found
+        if _URL.match(name):
+            return self._from_url(name)
         if self._root is None:
-            return ImageRef(name, error=f"image folder not known (give images=): {name[:120]}")
+            return ImageRef(name, error=f"image folder not known (give --images): {name[:120]}")
         try:
             path = self._follow(name)
         except (OSError, ValueError):
@@ -75,6 +88,36 @@ class ImageResolver:
         if path is None:
             return ImageRef(name, error=f"image path leaves the data root: {name[:120]}")
         return ImageRef(name, path=Path(path))
+
+    def _from_url(self, name: str) -> ImageRef:
+        if not name[:8].lower().startswith(("http://", "https://")):
+            return ImageRef(name, error=f"image is a URL; not fetched: {name[:120]}")
+        if not self._allow_urls:
+            said = f"image is a URL; not fetched without --allow-urls: {name[:120]}"
+            return ImageRef(name, error=said)
+        return ImageRef(name, url=name)
+
+    def _in_repository(self, name: str, hub: HubImages) -> ImageRef | None:
+        """An image of the records' own repository; ``None`` where something else is meant."""
+        if name.startswith("hf://datasets/"):
+            url = hub.url(name)
+            return None if url is None else ImageRef(name, url=url)
+        if name.startswith("zip://"):
+            if hub.archive(name) is not None:
+                return ImageRef(name, url=name)
+            said = "image lies in an archive of the repository; read it with --no-streaming"
+            return ImageRef(name, error=f"{said}: {name[:120]}")
+        if "://" in name:
+            return None
+        local = hub.local(name)
+        if local is not None:
+            return ImageRef(name, path=local)
+        if self._root is not None or hub.folder is None:
+            return None
+        url = hub.url(name)
+        if url is None:
+            return ImageRef(name, error=f"image path leaves the data root: {name[:120]}")
+        return ImageRef(name, url=url)
 
     def _follow(self, name: str) -> str | None:
         if not name.isascii():

@@ -16,13 +16,16 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from data_cards.errors import BadRowError
 from data_cards.sample import ImageRef
 from data_cards.to_rgb import to_rgb
+
+if TYPE_CHECKING:
+    from data_cards.downloader import Downloader
 
 # What remains are remarks on sloppy metadata (Exif, TIFF tags) of files that decode well.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -76,12 +79,15 @@ LIMITS = ImageLimits()
 """The limits where the caller gives none."""
 
 
-def read_bytes(ref: ImageRef, max_bytes: int = LIMITS.max_bytes) -> bytes:
+def read_bytes(
+    ref: ImageRef, max_bytes: int = LIMITS.max_bytes, downloader: Downloader | None = None
+) -> bytes:
     """Read the encoded bytes that a reference points to.
 
     Args:
         ref: The reference; its ``path`` is taken as safe (readers check that).
         max_bytes: Files above this size are refused unread.
+        downloader: Fetches http and https addresses; ``None``: they are refused.
 
     Returns:
         The encoded bytes, not yet known to be an image.
@@ -96,11 +102,24 @@ def read_bytes(ref: ImageRef, max_bytes: int = LIMITS.max_bytes) -> bytes:
         if len(ref.data) > max_bytes:
             raise _bad(f"image too large ({len(ref.data)} bytes, limit {max_bytes})", ref.name)
         return ref.data
-    if ref.path is None:
+    path = ref.path
+    if ref.url is not None and ref.url.startswith("zip://"):
+        from data_cards.hub_images import read_member
+
+        return read_member(ref.url, max_bytes)
+    if ref.url is not None and ref.url.startswith("hf://"):
+        from data_cards.hub_images import fetch
+
+        path = fetch(ref.url, max_bytes)
+    elif ref.url is not None:
+        if downloader is None:
+            raise _bad("image is a URL; only `score --allow-urls` fetches it", ref.name)
+        return downloader.fetch(ref.url, max_bytes)
+    if path is None:
         raise _bad("image reference is empty", ref.name)
     try:
         # Non-blocking, so that a named pipe cannot hang the reader; it is refused just below.
-        handle = os.open(ref.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise _bad("image missing", ref.name) from None
     except PermissionError:
@@ -239,6 +258,17 @@ def _identify(data: bytes) -> Image.Image | None:
             continue
         return factory(BytesIO(data), "")
     return None
+
+
+def looks_like_image(data: bytes) -> bool:
+    """Whether the first bytes are those of a format that is decoded; nothing is decoded."""
+    prefix = data[:16]
+    return any(
+        name in Image.OPEN
+        and (accept := Image.OPEN[name][1]) is not None
+        and accept(prefix) is True
+        for name in FORMATS
+    )
 
 
 def _what_else(data: bytes) -> str:

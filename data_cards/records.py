@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadRowError
 from data_cards.image_paths import ImageResolver, kind_of
 from data_cards.sample import ImageRef, Sample, Turn
 from data_cards.turns import parse_turns, without_placeholders
+
+if TYPE_CHECKING:
+    from data_cards.source import Source
+
+
+def record_reader(source: Source, columns: Mapping[str, str] | None = None) -> RecordReader:
+    """The reader of a source's records.
+
+    Args:
+        source: Where they come from.
+        columns: The mapping, where it is not the source's own.
+    """
+    resolver = ImageResolver(source.image_root, allow_urls=source.allow_urls, hub=source.hub_images)
+    return RecordReader(
+        source.columns if columns is None else columns,
+        source.name,
+        resolver,
+        source.default_instruction,
+    )
 
 
 class RecordReader:
@@ -19,7 +37,7 @@ class RecordReader:
     Args:
         columns: Noun to field; see :mod:`data_cards.columns`.
         name: Source name where the record has none, and the stem of ids that are made.
-        image_root: The folder that image paths are relative to and must not leave.
+        images: Makes references of what the records say about images.
         instruction: What is asked where a record has no instruction; ``None``: then it is bad.
     """
 
@@ -27,13 +45,13 @@ class RecordReader:
         self,
         columns: Mapping[str, str],
         name: str,
-        image_root: Path | None,
+        images: ImageResolver,
         instruction: str | None,
     ) -> None:
         self._fields = {noun: tuple(f.split("|")) for noun, f in columns.items() if f}
         self._name = name
         self._instruction = instruction
-        self._images = ImageResolver(image_root)
+        self._images = images
 
     def bad(self, row: int, where: str, reason: str) -> Sample:
         """A sample that keeps the place of a record that could not even be parsed."""

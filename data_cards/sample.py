@@ -13,19 +13,23 @@ Role = Literal["system", "user", "assistant"]
 class ImageRef:
     """A reference to one image; never its pixels.
 
-    Exactly one of ``path``, ``data`` and ``error`` is set.
+    Exactly one of ``path``, ``data``, ``url`` and ``error`` is set.
 
     Attributes:
         name: The image as the record writes it (relative path, member name, ...).
         path: The file, resolved and known to lie inside the data root.
         data: The encoded bytes, where the container holds them (Parquet, tar).
         error: Why the reference cannot be followed (it leaves the root, it is a URL, ...).
+        url: Where to fetch it when it is read: ``http(s)://`` if that was permitted, or
+            ``hf://datasets/ID@COMMIT/PATH`` (``zip://MEMBER::FILE``) for an image in the data's own
+            repository (in a downloaded archive of it).
     """
 
     name: str
     path: Path | None = None
     data: bytes | None = None
     error: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,11 @@ from pathlib import Path
 from data_cards.cards import Card, find_card, load_card
 from data_cards.columns import describe, normalise_mapping, require_text
 from data_cards.errors import BadInputError
+from data_cards.hub import HubData, find_data, is_hub, parse_name
+from data_cards.hub_images import HubImages
+from data_cards.hub_source import hub_file, in_repository
 from data_cards.readers.base import DESCRIBE, Format, format_named, formats
-from data_cards.readers.hf import PREFIX
+from data_cards.readers.hf import is_saved
 from data_cards.readers.minigpt4 import INSTRUCTION
 from data_cards.sample import Sample
 from data_cards.seen_ids import SeenIds
@@ -24,7 +27,8 @@ class Source:
     """Data that was recognised and can be streamed any number of times.
 
     Attributes:
-        path: The file, folder or brace pattern, or ``hf://owner/name[:config]``.
+        path: The file, folder or brace pattern, or ``hf://owner/name[@revision][:config]``; of a
+            file on the hub the downloaded copy.
         format: Name of the format.
         how: How it was recognised and which columns were taken, in words for the user.
         card: The data card in use, if any.
@@ -35,6 +39,10 @@ class Source:
         config: Configuration (``hf`` only).
         streaming: Whether the hub is streamed rather than downloaded (``hf`` only).
         default_instruction: What is asked where a record has no instruction.
+        allow_urls: Whether images may be http and https addresses.
+        hub: The repository and its commit, where the data come from the hub.
+        hub_images: Where in that repository its images are.
+        given: The path as it was given.
     """
 
     path: str | Path
@@ -48,11 +56,20 @@ class Source:
     config: str | None = None
     streaming: bool = True
     default_instruction: str | None = None
+    allow_urls: bool = False
+    hub: HubData | None = None
+    hub_images: HubImages | None = None
+    given: str = ""
 
     @property
     def is_remote(self) -> bool:
-        """Whether the data lie on the Hugging Face hub."""
-        return str(self.path).startswith(PREFIX)
+        """Whether the data are read from the Hugging Face hub by ``datasets``."""
+        return is_hub(self.path)
+
+    @property
+    def copied_format(self) -> str:
+        """The format of what :meth:`copy_rows` writes."""
+        return "parquet" if self.format == "hf" and not is_saved(self.file) else self.format
 
     @property
     def file(self) -> Path:
@@ -62,6 +79,14 @@ class Source:
     def at(self, path: Path) -> Source:
         """The same source, reading another file of it."""
         return replace(self, path=path)
+
+    def with_images(self, folder: Path | None) -> Source:
+        """The same source, its images in another folder."""
+        return replace(self, image_root=folder)
+
+    def with_urls(self) -> Source:
+        """The same source, its images permitted to be http and https addresses."""
+        return replace(self, allow_urls=True)
 
     def samples(self) -> Iterator[Sample]:
         """Stream every record as a sample, bad ones with their reason; ids are unique.
@@ -123,11 +148,14 @@ def open_source(
     config: str | None = None,
     streaming: bool = True,
     default_instruction: str | None = None,
+    revision: str | None = None,
+    allow_urls: bool = False,
 ) -> Source:
     """Recognise data and make ready to stream it.
 
     Args:
-        path: File, folder, brace pattern of tars, or ``hf://owner/name[:config]``.
+        path: File, folder, brace pattern of tars, or ``hf://owner/name``, with ``@revision``,
+            ``:config`` or ``/file`` after it.
         format: Name of the format, where it should not be recognised.
         images: Folder that image paths are relative to; found by trying the first images where
             it is not given (the card's, the data's own, ``images/``, ``image/``).
@@ -137,6 +165,8 @@ def open_source(
         config: Configuration (``hf`` only).
         streaming: Stream the hub rather than download it (``hf`` only).
         default_instruction: What is asked where a record has no instruction.
+        revision: Branch, tag or commit on the hub, over the path's own.
+        allow_urls: Let images be http and https addresses; nothing is fetched before it is read.
 
     Returns:
         The source; ``how`` says what was recognised.
@@ -144,12 +174,19 @@ def open_source(
     Raises:
         BadInputError: Nothing there, an unknown format, or no column for the response.
     """
-    remote = str(path).startswith(PREFIX)
+    given, hub = str(path), None
+    chosen = _choose_card(path, card)
+    if is_hub(path):
+        name = parse_name(given)
+        hub = find_data(replace(name, revision=revision or name.revision))
+        config = config or name.subset
+        path = given if name.file is None else hub_file(hub, name.file)
+        chosen = chosen or _choose_card(path, card)
+    remote = is_hub(path)
     if not remote:
         path = Path(path).expanduser()
         if not path.exists() and "{" not in str(path):
             raise BadInputError(f"{path} does not exist", "Check the path.")
-    chosen = _choose_card(path, card)
     notes: list[str] = []
     said = chosen.format if chosen else None
     if format is None and card is not None and said is not None:
@@ -159,32 +196,44 @@ def open_source(
     if chosen and card is None and said not in (None, kind.name):
         notes.append(f"card {chosen.name} not used, it is about {said} data")
         chosen = None
-    given = normalise_mapping(columns or {}, "columns")
+    mapped = normalise_mapping(columns or {}, "columns")
     source = Source(
         path=path if remote else Path(path),
         format=kind.name,
         card=chosen,
-        name=chosen.source if chosen else _stem(path),
+        name=chosen.source if chosen else _stem(hub.id if remote and hub else path),
         split=split,
         config=config,
         streaming=streaming,
+        allow_urls=allow_urls,
+        hub=hub,
+        hub_images=HubImages(hub.id, hub.commit) if hub else None,
+        given=given,
     )
     fields = kind.fields(source)
     mapping = kind.columns(fields)
     if chosen is not None:
         mapping.pop("source", None)  # the card's own name, unless it maps a field
         mapping |= chosen.columns
-    mapping |= given
-    _require_known(given, fields, source)
+    mapping |= mapped
+    _require_known(mapped, fields, source)
     require_text(mapping, fields, str(path))
     asked = default_instruction or (chosen.instruction if chosen else None)
     if asked is None and not mapping.get("conversations") and not mapping.get("instruction"):
         asked = INSTRUCTION if kind.name == "minigpt4" else DESCRIBE
     source = replace(source, columns=mapping, default_instruction=asked)
-    root, said = _choose_image_root(source, images)
+    if hub is not None and images is None:
+        root, said = None, ""
+        source, inside = in_repository(source, hub)
+        if inside is not None:
+            said = f"images in the repository's folder {inside or '/'}"
+    else:
+        root, said = _choose_image_root(source, images)
     notes = [f"{kind.name}: {reason}", f"columns {describe(mapping)}", *notes]
     if chosen is not None:
         notes.append(f"by the card {chosen.name}")
+    if hub is not None:
+        notes.append(f"commit {hub.commit[:12]}")
     if asked is not None and not mapping.get("instruction") and not mapping.get("conversations"):
         notes.append(f'no question in the data: every sample is asked "{asked}"')
     if said:
@@ -235,8 +284,7 @@ def _require_known(given: Mapping[str, str], fields: Sequence[str], source: Sour
 
 
 def _stem(path: str | Path) -> str:
-    name = str(path).removeprefix(PREFIX).partition(":")[0] if isinstance(path, str) else path.name
-    stem = name.rstrip("/").rsplit("/", 1)[-1].split("{")[0]
+    stem = Path(path).name.split("{")[0]
     for suffix in (".gz", ".tar", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".tgz"):
         stem = stem.removesuffix(suffix)
     return stem.strip("-_.") or "data"

@@ -41,6 +41,7 @@ VERBS = (
     "evaluate",
     "compare",
     "explain",
+    "push",
     "report",
     "metrics",
     "models",

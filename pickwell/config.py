@@ -31,6 +31,9 @@ class ScoreConfig(_Strict):
     card: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     split: str | None = None
+    subset: str | None = None
+    streaming: bool = True
+    allow_urls: bool = False
     instruction: str | None = None
     imports: list[Path] = Field(default_factory=list)
     like: Path | None = None

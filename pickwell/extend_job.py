@@ -197,7 +197,10 @@ def _write(
         "how": f"additions to the selection {before.folder}, whose picks come first; "
         f"{records.how}; the new data as {run.manifest['input']['how']}",
     }
-    outputs.append(write_card(work, joined, selection, task.settings, folder, source=what))
+    files = [work / part["path"] for part in records.parts]
+    outputs.append(
+        write_card(work, joined, selection, task.settings, folder, source=what, records=files)
+    )
     page = work / "report.html"
     outputs.append(make_report(page, joined, selection, comparison, task.settings, folder))
     write_manifest(

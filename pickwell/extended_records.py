@@ -69,7 +69,7 @@ def write_records(
         )
     shutil.copytree(earlier, data)
     parts = _parts_of(before)
-    mine = {"format": source.format, "images": _root(source)}
+    mine = {"format": source.copied_format, "images": _root(source)}
     work = Path(tempfile.mkdtemp(prefix=".new.", dir=data.parent))
     try:
         written = source.copy_rows(rows, work, copy_images=copy_images) if rows else []
@@ -78,8 +78,9 @@ def write_records(
         for part in parts:
             target = data.parent / part["path"]
             same = {key: part[key] for key in mine} == mine and mine["images"] is not None
-            if same and not taken and len(files) == 1 and can_join(target, files[0], source.format):
-                join_files(target, files[0], target, source.format)
+            form = source.copied_format
+            if same and not taken and len(files) == 1 and can_join(target, files[0], form):
+                join_files(target, files[0], target, form)
                 _merge(work, data, files[0])
                 return Records(_inside(data), parts, "all records stand in one file")
         if written:
@@ -110,7 +111,10 @@ def _parts_of(before: Chosen) -> list[dict[str, Any]]:
     outputs = [Path(entry["path"]) for entry in before.manifest["outputs"]]
     files = [p for p in outputs if p.parts[:1] == ("data",) and len(p.parts) == 2]
     path = files[0] if len(files) == 1 else Path("data")
-    return [{"path": str(path), "format": run.manifest["input"]["format"], "images": images}]
+    format = run.manifest["input"]["format"]
+    if format == "hf" and path.suffix == ".parquet":
+        format = "parquet"
+    return [{"path": str(path), "format": format, "images": images}]
 
 
 def _root(source: Source) -> str | None:

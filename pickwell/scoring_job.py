@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
+from data_cards.hub import KEPT
 from pickwell.config import ScoreConfig, checked
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def score(
     """Score every sample of ``data`` into the run folder ``out``.
 
     Args:
-        data: A file, a folder, or ``hf://owner/name``.
+        data: A file, a folder, or ``hf://owner/name[@revision][:configuration]``.
         out: The run folder; what is there is replaced.
         config: All options at once; ``options`` override single fields of it, e.g.
             ``models="none"``, ``metrics=["length"]``, ``limit=1000``.
@@ -135,6 +136,9 @@ def source_of(data: str | Path, settings: ScoreConfig) -> Source:
         card=settings.card,
         columns=settings.columns or None,
         split=settings.split,
+        config=settings.subset,
+        streaming=settings.streaming,
+        allow_urls=settings.allow_urls,
         default_instruction=settings.instruction,
     )
 
@@ -149,11 +153,14 @@ def samples_of(source: Source, settings: ScoreConfig) -> tuple[Iterator[Sample],
 
 def engine_options(settings: ScoreConfig) -> EngineOptions:
     """What the engine needs of the options."""
+    from data_cards.downloader import Downloader
     from data_cards.images import ImageLimits
     from scoring.engine import EngineOptions
 
+    cache = settings.cache or default_cache()
     return EngineOptions(
-        cache=settings.cache or default_cache(),
+        cache=cache,
+        downloader=Downloader(cache / "downloads") if settings.allow_urls else None,
         shard_rows=settings.shard_rows,
         workers=settings.workers,
         limits=ImageLimits(max_pixels=settings.max_pixels),
@@ -211,13 +218,22 @@ def _describe(source: Source) -> dict[str, Any]:
         hashed += size
         known = {"sha256": sha256(path)} if hashed <= HASHED else {}
         files.append({"path": str(path), "bytes": size, **known})
-    return {
-        "path": str(source.path),
+    described: dict[str, Any] = {
+        "path": source.given if source.hub else str(source.path),
         "format": source.format,
         "how": source.how,
         "card": source.card.name if source.card else None,
         "files": files,
     }
+    front = dict(source.card.front_matter) if source.card else {}
+    front |= source.hub.front_matter if source.hub else {}
+    described["front_matter"] = {key: front[key] for key in KEPT if front.get(key)}
+    if source.hub is None:
+        return described
+    hub = source.hub
+    told = {"id": hub.id, "url": hub.url, "asked": hub.asked}
+    told["images"] = source.hub_images.folder if source.hub_images else None
+    return described | {"revision": hub.commit, "hub": told}
 
 
 def _note_import(run: Run, path: Path, imported: Any) -> Run:

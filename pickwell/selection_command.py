@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_cards.hub import pinned
 from pickwell.config import ScoreConfig, SelectConfig
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 def score_command(run: Run) -> str:
     """The command line that makes the run again, as far as options were given."""
     options = run.manifest["options"]
-    words = ["pickwell", "score", run.manifest["input"]["path"], "--out", str(run.folder)]
+    read = run.manifest["input"]
+    path = pinned(str(read["path"]), read.get("revision"))
+    words = ["pickwell", "score", path, "--out", str(run.folder)]
     if run.manifest.get("like"):
         words += ["--like", run.manifest["like"]]
         if options.get("chosen"):
@@ -27,11 +30,15 @@ def score_command(run: Run) -> str:
                 words += [f"--{name.replace('_', '-')}", model]
     if options["metrics"] and not run.manifest.get("like"):
         words += ["--metrics", ",".join(options["metrics"])]
-    for name in ("format", "images", "card", "split", "instruction", "limit"):
-        if options[name] is not None:
+    for name in ("format", "images", "card", "subset", "split", "instruction", "limit"):
+        if options.get(name) is not None:
             words += [f"--{name}", str(options[name])]
     if options["columns"]:
         words += ["--columns", ",".join(f"{k}={v}" for k, v in options["columns"].items())]
+    if not options.get("streaming", True):
+        words.append("--no-streaming")
+    if options.get("allow_urls"):
+        words.append("--allow-urls")
     for path in options["imports"]:
         words += ["--import", path]
     for name in ("max_pixels", "seed"):

@@ -122,8 +122,8 @@ def write_manifest(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         **content,
-        "inputs": [_entry(path, path) for path in inputs],
-        "outputs": [_entry(path, path.relative_to(folder)) for path in outputs],
+        "inputs": [entry(path, path) for path in inputs],
+        "outputs": [entry(path, path.relative_to(folder)) for path in outputs],
     }
     path = folder / "manifest.json"
     with atomic_path(path) as temporary:
@@ -132,5 +132,6 @@ def write_manifest(
     return path
 
 
-def _entry(path: Path, name: Path) -> dict[str, Any]:
+def entry(path: Path, name: Path) -> dict[str, Any]:
+    """A file in a manifest: ``name``, size and hash."""
     return {"path": str(name), "bytes": path.stat().st_size, "sha256": sha256(path)}

@@ -190,7 +190,8 @@ def source_of_run(run: Run) -> Source:
 
     described = run.manifest["input"]
     settings = checked(ScoreConfig, run.manifest["options"], str(run.folder / "run.json"))
-    for entry in described["files"]:
+    # what the hub holds at a commit cannot change: a cleared cache is filled again
+    for entry in [] if described.get("revision") else described["files"]:
         path = Path(entry["path"])
         if not _unchanged(path, entry):
             what = "has changed" if path.exists() else "is gone"
@@ -205,7 +206,11 @@ def source_of_run(run: Run) -> Source:
         card=settings.card,
         columns=settings.columns or None,
         split=settings.split,
+        config=settings.subset,
+        streaming=settings.streaming,
+        allow_urls=settings.allow_urls,
         default_instruction=settings.instruction,
+        revision=described.get("revision"),
     )
 
 
@@ -242,8 +247,10 @@ def _write_folder(
         )
         rows = sorted(place[id_] for id_ in selection.ids)
         outputs = [write_table(selection, work)]
-        outputs += source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
-        outputs.append(write_card(work, run, selection, settings, folder))
+        records = source.copy_rows(rows, work / "data", copy_images=settings.copy_images)
+        outputs += records
+        written = [path for path in records if path.is_file()]
+        outputs.append(write_card(work, run, selection, settings, folder, records=written))
         page = work / "report.html"
         chapters = chapters_of(run)
         outputs.append(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def print_source(source: Source) -> None:
     """Say what the input is taken for, and why."""
-    err.print(f"{source.path} is {source.how}", markup=False, soft_wrap=True)
+    err.print(f"{source.given or source.path} is {source.how}", markup=False, soft_wrap=True)
 
 
 def print_run(run: Run) -> None:

@@ -49,7 +49,9 @@ def training_sources(selection: str | Path, settings: FinetuneConfig) -> list[So
                     "Select again with `pickwell select`.",
                 )
             said = _reading(run) | {key: part[key] for key in ("format", "images") if part[key]}
-            opened.append(_open(path, settings, said))
+            source = _open(path, settings, said)
+            copied = settings.images is not None or manifest["options"]["copy_images"]
+            opened.append(source if copied else _in_hub(source, run))
         return opened
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(
@@ -91,15 +93,35 @@ def _open(path: str | Path, settings: FinetuneConfig, said: dict[str, Any]) -> S
     )
 
 
+def _in_hub(source: Source, run: Path) -> Source:
+    """The records with their images looked for in the repository that they came from."""
+    from data_cards.hub_images import HubImages
+
+    try:
+        manifest = json.loads((run / "run.json").read_text("utf-8"))
+        hub, commit = manifest["input"]["hub"], manifest["input"]["revision"]
+    except (OSError, ValueError, KeyError):
+        return source
+    if hub.get("images") is None:
+        return source
+    return replace(source, image_root=None, hub_images=HubImages(hub["id"], commit, hub["images"]))
+
+
 def _only_part(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """The records of a selection that was never extended."""
     outputs = [Path(entry["path"]) for entry in manifest["outputs"]]
     files = [path for path in outputs if path.parts[:1] == ("data",) and len(path.parts) == 2]
     return {
         "path": str(files[0] if len(files) == 1 else Path("data")),
-        "format": manifest["input"]["format"],
+        "format": _copied_format(files, manifest["input"]["format"]),
         "images": None if manifest["options"]["copy_images"] else _images_of_input(manifest),
     }
+
+
+def _copied_format(files: list[Path], format: str) -> str:
+    """Records from the hub stand in one Parquet file."""
+    one = len(files) == 1 and files[0].suffix == ".parquet"
+    return "parquet" if format == "hf" and one else format
 
 
 def _images_of_input(manifest: dict[str, Any]) -> str | None:
@@ -110,6 +132,8 @@ def _images_of_input(manifest: dict[str, Any]) -> str | None:
     if said.get("images"):
         return str(said["images"])
     described = manifest["input"]
+    if described.get("revision"):
+        return None
     try:
         source = open_source(
             described["path"],

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_cards.images import ImageLimits
 from data_cards.sample import Sample
@@ -29,6 +29,9 @@ from scoring.pool import score_pool
 from scoring.run import FORMAT_VERSION, Run
 from scoring.shards import prepared_shards
 from scoring.store import atomic_path
+
+if TYPE_CHECKING:
+    from data_cards.downloader import Downloader
 
 Progress = Callable[[str, int, int | None], None]
 PoolPass = Callable[[Path, Sequence[Metric], Path, int, Progress], dict[str, int]]
@@ -45,6 +48,7 @@ class EngineOptions:
         limits: What an image may cost before it is refused.
         thumbnail: Longest side of the report's thumbnails in pixels; 0: none.
         seed: For pool metrics that draw.
+        downloader: Fetches images that are addresses; ``None``: they are refused.
     """
 
     cache: Path
@@ -53,6 +57,7 @@ class EngineOptions:
     limits: ImageLimits = field(default_factory=ImageLimits)
     thumbnail: int = 160
     seed: int = 0
+    downloader: Downloader | None = None
 
 
 def score(
@@ -98,6 +103,7 @@ def score(
         options.limits,
         options.thumbnail,
         options.workers or os.cpu_count() or 1,
+        options.downloader,
     )
     mapper = Mapper(options.cache, kinds["sample"], images)
     writer = RunWriter(

@@ -28,6 +28,7 @@ from scoring.store import KeyedStore, content_key
 if TYPE_CHECKING:
     import torch
 
+    from data_cards.downloader import Downloader
     from scoring.encoders.base import ImageTextEncoder
 
 DECODE_VERSION = 3
@@ -87,6 +88,7 @@ class ImageStage:
         limits: What is refused before decoding.
         thumbnail: Longest side of the stored thumbnails in pixels; 0: none.
         workers: Decoding threads.
+        downloader: Fetches images that are addresses; ``None``: they are refused.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class ImageStage:
         limits: ImageLimits,
         thumbnail: int,
         workers: int,
+        downloader: Downloader | None = None,
     ) -> None:
+        self.downloader = downloader
         self.metrics = list(metrics)
         self.encoder = encoder
         self.limits = limits
@@ -118,7 +122,8 @@ class ImageStage:
         )
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         # Of their own: the next shard's reads must not queue behind this shard's decoding.
-        self.readers = ThreadPoolExecutor(workers, thread_name_prefix="read")
+        waiting = 0 if downloader is None else downloader.limits.at_once
+        self.readers = ThreadPoolExecutor(max(workers, waiting), thread_name_prefix="read")
         self.decoded = 0
         self.encoded = 0
         self._claimed: set[bytes] = set()
@@ -201,7 +206,7 @@ class ImageStage:
 
     def _read(self, ref: ImageRef) -> LoadedImage:
         try:
-            data = read_bytes(ref, self.limits.max_bytes)
+            data = read_bytes(ref, self.limits.max_bytes, self.downloader)
         except BadRowError as error:
             return LoadedImage(None, None, error.reason)
         return LoadedImage(content_key(data), data)

@@ -1,8 +1,11 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.loopback_hub import LoopbackHub
 
 settings.register_profile("pickwell", deadline=None, max_examples=60)
 settings.load_profile("pickwell")
@@ -26,3 +29,10 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("no folder with the supplied reference data (PICKWELL_SHARED)")
     return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    """An empty Hugging Face hub on loopback; see tests/loopback_hub.py."""
+    with LoopbackHub() as served:
+        yield served

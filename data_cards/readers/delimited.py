@@ -14,7 +14,7 @@ from data_cards.errors import BadInputError
 from data_cards.json_stream import not_unicode, refuse_foreign_encoding
 from data_cards.readers.base import Wanted, count_lines, register_format
 from data_cards.readers.image_copies import copy_images_of
-from data_cards.records import RecordReader
+from data_cards.records import record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ class _Delimited:
         return recognise_columns(fields)
 
     def read(self, source: Source) -> Iterator[Sample]:
-        reader = RecordReader(
-            source.columns, source.name, source.image_root, source.default_instruction
-        )
+        reader = record_reader(source)
         records = iter_delimited(source.file, guess_delimiter(source.file))
         header = next(records, DelimitedRecord([], "", 1, None)).fields
         for row, record in enumerate(records):

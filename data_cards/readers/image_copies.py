@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_cards.errors import BadInputError
+from data_cards.errors import BadInputError, BadRowError
+from data_cards.images import read_bytes
 from data_cards.readers.base import Wanted, format_named
 from data_cards.replacing import replacing
 
 if TYPE_CHECKING:
+    from data_cards.sample import ImageRef
     from data_cards.source import Source
 
 
@@ -24,7 +26,7 @@ def copy_images_of(
     A record that says ``images/x.png`` finds its image at ``folder/images/x.png``. Records that
     name files without a folder find them all in ``folder/bare``: both are places where
     :func:`data_cards.source.open_source` looks by itself. Images that records hold themselves
-    (bytes), and absolute paths, need no copy and get none.
+    (bytes), absolute paths and addresses need no copy and get none.
 
     Args:
         source: Where the rows are.
@@ -42,33 +44,39 @@ def copy_images_of(
     images = _images_of(source, rows)
     if bare and any(name.parent == Path() for name in images):
         folder = folder / bare
-    for name, (path, where) in images.items():
+    for name, (ref, where) in images.items():
         if ".." in name.parts:
             raise BadInputError(
                 f"{where}: cannot copy image {name}: the name climbs out of the folder",
                 "Copy the records without images.",
             )
         try:
-            with path.open("rb") as image, replacing(folder / name) as file:
-                shutil.copyfileobj(image, file)
-        except OSError as error:
+            with replacing(folder / name) as file:
+                if ref.path is None:
+                    file.write(read_bytes(ref))
+                else:
+                    with ref.path.open("rb") as image:
+                        shutil.copyfileobj(image, file)
+        except (OSError, BadRowError) as error:
+            said = error.reason if isinstance(error, BadRowError) else error.strerror
             raise BadInputError(
-                f"{where}: cannot copy image {name}: {error.strerror}",
+                f"{where}: cannot copy image {name}: {said}",
                 "Restore the image, or copy the records without images.",
             ) from error
     return sorted({folder / name.parts[0] if len(name.parts) > 1 else folder for name in images})
 
 
-def _images_of(source: Source, rows: Sequence[int]) -> dict[Path, tuple[Path, str]]:
-    """Name (normalised, relative) to file and place in the input, of the rows' image files."""
+def _images_of(source: Source, rows: Sequence[int]) -> dict[Path, tuple[ImageRef, str]]:
+    """Name (normalised, relative) to reference and place in the input, of the rows' image files."""
     wanted = Wanted(rows, source.path)
-    images: dict[Path, tuple[Path, str]] = {}
+    images: dict[Path, tuple[ImageRef, str]] = {}
     for sample in format_named(source.format).read(source):
         if sample.row > wanted.last:
             break
         if sample.row not in wanted:
             continue
         for ref in sample.images:
-            if ref.path is not None and not os.path.isabs(ref.name):  # noqa: PTH117
-                images.setdefault(Path(os.path.normpath(ref.name)), (ref.path, sample.where))
+            elsewhere = os.path.isabs(ref.name) or "://" in ref.name  # noqa: PTH117
+            if (ref.path is not None or ref.url is not None) and not elsewhere:
+                images.setdefault(Path(os.path.normpath(ref.name)), (ref, sample.where))
     return images

@@ -13,7 +13,7 @@ from data_cards.columns import recognise_columns
 from data_cards.errors import BadInputError
 from data_cards.readers.base import Wanted, format_named, register_format
 from data_cards.readers.image_copies import copy_images_of
-from data_cards.records import RecordReader
+from data_cards.records import record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class ImageFolder:
             yield from format_named(_table_format(metadata)).read(source.at(metadata))
             return
         columns = {"id": "image", "images": "image", "response": "caption"}
-        reader = RecordReader(columns, source.name, source.file, source.default_instruction)
+        reader = record_reader(source.with_images(source.file), columns)
         for row, image in enumerate(walk_images(source.file)):
             name = image.relative_to(source.file).as_posix()
             caption, error = _caption(image.with_suffix(".txt"))

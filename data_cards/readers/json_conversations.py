@@ -13,7 +13,7 @@ from data_cards.errors import BadInputError
 from data_cards.json_stream import JsonRecord, first_character, is_array, iter_records
 from data_cards.readers.base import Wanted, count_lines, register_format
 from data_cards.readers.image_copies import copy_images_of
-from data_cards.records import RecordReader
+from data_cards.records import record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class _JsonFormat:
         return {**self._defaults, **source}
 
     def read(self, source: Source) -> Iterator[Sample]:
-        reader = RecordReader(
-            source.columns, source.name, source.image_root, source.default_instruction
-        )
+        reader = record_reader(source)
         file = source.file.name
         for row, record in enumerate(iter_records(source.file)):
             where = f"{file}:{record.line}"

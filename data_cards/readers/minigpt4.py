@@ -12,7 +12,7 @@ from data_cards.image_paths import kind_of
 from data_cards.json_stream import JsonRecord, JsonStream, first_character, iter_elements
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.image_copies import copy_images_of
-from data_cards.records import RecordReader
+from data_cards.records import RecordReader, record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class MiniGpt4:
         file = annotations_file(source.file)
         # The id is often the image's number as well, so its file name goes by a name of its own.
         columns = {**source.columns, "images": _IMAGE}
-        reader = RecordReader(columns, source.name, source.image_root, source.default_instruction)
+        reader = record_reader(source, columns)
         field = source.columns.get("images") or "image_id"
         pattern = (source.card.image_name if source.card else None) or "{}.jpg"
         for row, record in enumerate(iter_annotations(file)):

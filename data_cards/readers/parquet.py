@@ -12,7 +12,7 @@ from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.image_copies import copy_images_of
-from data_cards.records import RecordReader
+from data_cards.records import RecordReader, record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ class Parquet:
         return recognise_columns(fields)
 
     def read(self, source: Source) -> Iterator[Sample]:
-        reader = RecordReader(
-            source.columns, source.name, source.image_root, source.default_instruction
-        )
+        reader = record_reader(source)
         row = 0
         for path in parquet_files(source.file):
             with open_parquet(path) as table:

@@ -18,7 +18,7 @@ from data_cards.errors import BadInputError, BadRowError
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.imagefolder import IMAGE_SUFFIXES
 from data_cards.readers.tar_members import BLOCK, Member, iter_members, open_tar_bytes
-from data_cards.records import RecordReader
+from data_cards.records import record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 from data_cards.sample import ImageRef
 
@@ -159,7 +159,7 @@ class WebDataset:
 
     def read(self, source: Source) -> Iterator[Sample]:
         columns = {**source.columns, "images": ""}
-        reader = RecordReader(columns, source.name, None, source.default_instruction)
+        reader = record_reader(source.with_images(None), columns)
         row = 0
         for shard in shards(source.file):
             with _opened(shard) as file:

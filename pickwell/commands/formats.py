@@ -17,6 +17,7 @@ def formats(
     card: str = typer.Option(None, help="Read columns as this data card says."),
     columns: str = typer.Option(None, help="Own mapping, e.g. image=file,response=caption."),
     split: str = typer.Option(None, help="Split of a Hugging Face data set."),
+    subset: str = typer.Option(None, help="Configuration of a Hugging Face data set."),
 ) -> None:
     """List formats and data cards, or show how DATA is read, before anything is scored."""
     from rich.table import Table
@@ -43,6 +44,7 @@ def formats(
         card=card,
         columns=parse_columns(columns),
         split=split,
+        config=subset,
     )
     print_source(source)
     for sample in islice(source.samples(), 3):

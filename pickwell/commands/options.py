@@ -18,6 +18,37 @@ def overrides(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def file_or_subset(
+    data: str, config: str | None, subset: str | None
+) -> tuple[Path | None, str | None]:
+    """What ``--config`` means: a YAML file, or with hub data the name of a configuration.
+
+    Args:
+        data: The data to be read.
+        config: The value of ``--config``.
+        subset: The value of ``--subset``.
+
+    Returns:
+        The YAML file and the configuration, ``None`` where there is none.
+
+    Raises:
+        BadInputError: Two configurations are named.
+    """
+    from data_cards.errors import BadInputError
+    from data_cards.hub import is_hub
+
+    if config is None:
+        return None, subset
+    names_file = Path(config).is_file() or config.lower().endswith((".yaml", ".yml"))
+    if names_file or not is_hub(data):
+        return Path(config), subset
+    if subset is not None and subset != config:
+        raise BadInputError(
+            f"--config {config} and --subset {subset} name two configurations.", "Give one of them."
+        )
+    return None, config
+
+
 def parse_columns(text: str | None) -> dict[str, str] | None:
     """``image=file,response=caption`` to a mapping.
 

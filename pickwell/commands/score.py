@@ -6,11 +6,11 @@ from pathlib import Path
 
 import typer
 
-from pickwell.commands.options import ConfigFile, Strict, overrides, parse_columns
+from pickwell.commands.options import Strict, file_or_subset, overrides, parse_columns
 
 
 def score(
-    data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name."),
+    data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name[@revision]."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder to write."),
     models: str = typer.Option(
         None, help="Preset: embedded (default), laptop, paper, best, none; see `pickwell models`."
@@ -30,6 +30,13 @@ def score(
     card: str = typer.Option(None, help="Read columns as this data card says."),
     columns: str = typer.Option(None, help="Own mapping, e.g. image=file,response=caption."),
     split: str = typer.Option(None, help="Split of a Hugging Face data set."),
+    subset: str = typer.Option(None, help="Configuration of a Hugging Face data set."),
+    streaming: bool = typer.Option(
+        None, "--streaming/--no-streaming", help="Stream from the hub (default), or download first."
+    ),
+    allow_urls: bool = typer.Option(
+        None, "--allow-urls", help="Fetch images that are http(s) addresses, public hosts only."
+    ),
     instruction: str = typer.Option(None, help="Instruction for data that has none."),
     imports: list[Path] = typer.Option(
         None, "--import", help="Parquet or CSV with a column id: join its numbers."
@@ -47,7 +54,12 @@ def score(
         None, min=1, help="Larger images are refused by their header (50 million)."
     ),
     seed: int = typer.Option(None, help="Seed of whatever draws."),
-    config: ConfigFile = None,
+    config: str = typer.Option(
+        None,
+        "--config",
+        "-c",
+        help="YAML file with all options; with hf:// data any other word is a configuration.",
+    ),
     strict: Strict = False,
 ) -> None:
     """Score every pair of DATA into a run folder; type it again to go on after an interruption."""
@@ -57,7 +69,8 @@ def score(
     from pickwell.summary import print_run, print_source
     from scoring.model_specs import with_roles
 
-    settings = load_config(config).score
+    file, configuration = file_or_subset(data, config, subset)
+    settings = load_config(file).score
     roles = {"encoder": encoder, "reward": reward, "language_model": language_model}
     if any(spec is not None for spec in roles.values()):
         models = with_roles(models or settings.models, roles)
@@ -71,6 +84,9 @@ def score(
         card=card,
         columns=parse_columns(columns),
         split=split,
+        subset=configuration,
+        streaming=streaming,
+        allow_urls=allow_urls,
         instruction=instruction,
         imports=imports or None,
         like=like,

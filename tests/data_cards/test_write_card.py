@@ -3,11 +3,13 @@
 from html.parser import HTMLParser
 
 import pytest
-from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCard, DatasetCardData
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from data_cards.cards import parse_card
-from data_cards.write_card import selection_card, size_category
+from data_cards.write_card import escaped, selection_card, size_category
 
 
 def card(**changes) -> str:
@@ -68,6 +70,14 @@ NASTY = [
     "` <script>alert(1)</script> `",
     "{{ 7 * 7 }}",
     "é",
+    "it's",
+    "- # heading",
+    "1. one",
+    "**bold** _it_ ~~no~~ a_b_c __x__",
+    "[click](javascript:alert(1)) ![x](y)",
+    "\\<b> \\* \\\\",
+    "https://evil.example www.evil.example <https://evil.example>",
+    "&lt;b&gt; &#39;",
 ]
 
 
@@ -80,6 +90,7 @@ class Seen(HTMLParser):
         self.codes: list[str] = []
         self.cells: list[int] = []
         self.text = ""
+        self.links: list[str] = []
         self._in_code = False
         self.feed(MarkdownIt("commonmark", {"html": True}).enable("table").render(body))
 
@@ -90,6 +101,8 @@ class Seen(HTMLParser):
             self.codes.append("")
         if tag == "tr":
             self.cells.append(0)
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
         if tag in ("td", "th"):
             self.cells[-1] += 1
 
@@ -106,26 +119,92 @@ class Seen(HTMLParser):
 def test_quoted_text_stays_text(nasty):
     text = card(
         title=nasty,
-        source={"name": nasty, "path": nasty, "how": nasty},
+        source={
+            "name": nasty,
+            "path": nasty,
+            "how": nasty,
+            "hub": nasty,
+            "revision": nasty,
+            "url": "https://example.org/data",
+        },
         parameters={nasty: nasty},
         metrics=[{"name": nasty, "key": nasty, "columns": [nasty]}],
+        models={"encoder": {"name": nasty}},
+        distributions=[{"title": nasty, "rows": [{"value": nasty, "before": 4, "after": 1}]}],
         command=nasty,
     )
     data = DatasetCard(text).data.to_dict()
     assert data["license"] == "cc0-1.0" and data["pretty_name"] == nasty
     seen = Seen(text.split("---\n", 2)[2] if "\n---" not in nasty else text[text.index("\n# ") :])
     known = {"h1", "h2", "p", "ul", "li", "code", "pre", "strong"}
-    assert seen.tags <= known | {"table", "thead", "tbody", "tr", "th", "td"}
-    assert set(seen.cells) == {2, 3}
+    assert seen.tags <= known | {"table", "thead", "tbody", "tr", "th", "td", "a"}
+    assert set(seen.cells) == {2, 3, 5}
     line = " ".join(nasty.split())
-    assert seen.codes == [line, line, line, f"{nasty}\n", "ff" * 32]  # path, key, value, command
-    assert seen.text.count(line.replace("`", "'")) >= 5  # title, name, how, metric, parameter
+    codes = [line, line, "cc0-1.0", line, line, f"{nasty}\n", "ff" * 32]
+    assert seen.codes == codes  # path, commit, licence, key, value, command, hash
+    # title, name, how, hub, metric, columns, model, parameter, distribution
+    assert seen.text.count(line) - line.count(line) >= 9
+    assert seen.links == ["https://example.org/data"]
+    assert ("&#" in text) == ("&#" in nasty) and "&amp;" not in text
     assert "49" not in text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=30))
+def test_escaped_text_is_shown_as_it_is(text):
+    line = " ".join(text.split())
+    shown = Seen(f"| a {escaped(line)} | b |\n|---|---|\n| {escaped(line)} | c |\n")
+    printable = "".join(c if c.isprintable() else "\ufffd" for c in line)
+    assert shown.cells == [2, 2]
+    assert shown.tags <= {"table", "thead", "tbody", "tr", "th", "td"}
+    assert " ".join(shown.text.split()) == " ".join(f"a {printable} b {printable} c".split())
+    alone = Seen(f"{escaped(line)}\n")
+    assert alone.tags <= {"p"} and alone.text.strip() == printable
+
+
+def test_models_tables_provenance_and_what_load_dataset_opens():
+    text = card(
+        source={
+            "name": "owner/name",
+            "hub": "owner/name",
+            "url": "https://example.org/datasets/owner/name",
+            "revision": "ab" * 20,
+        },
+        models={"encoder": {"name": "tiny", "revision": "cd" * 20, "none": None}, "judge": None},
+        distributions=[
+            {
+                "title": "source",
+                "rows": [
+                    {"value": "coco", "before": 3000, "after": 50},
+                    {"value": "it's", "before": 1000, "after": 150},
+                ],
+            }
+        ],
+        configs=[{"config_name": "default", "data_files": [{"split": "train", "path": "d.json"}]}],
+    )
+    for words in (
+        f"- data: [owner/name](<https://example.org/datasets/owner/name>), at commit `{'ab' * 20}`",
+        "- licence: `cc0-1.0`",
+        f"- encoder: name tiny, revision {'cd' * 20}\n",
+        "| coco | 3,000 | 75% | 50 | 25% |",
+        "| it's | 1,000 | 25% | 150 | 75% |",
+    ):
+        assert words in text
+    assert "- judge" not in text
+    data = DatasetCard(text).data
+    assert isinstance(data, DatasetCardData)
+    given = data.to_dict()
+    assert given["configs"][0]["data_files"] == [{"split": "train", "path": "d.json"}]
+    assert given["source_datasets"] == ["owner/name"]
+
+
+def test_a_licence_that_is_not_known_is_said_to_be_unknown():
+    text = card(front_matter=None)
+    assert "- licence: `unknown`" in text and "find out before" in text
 
 
 def test_code_is_not_escaped_twice_and_text_is():
     text = card(parameters={"a & b": "<b> & `c`"}, command="a & b")
-    assert "- a &amp; b: `` <b> & `c` ``" in text
+    assert "- a \\& b: `` <b> & `c` ``" in text
     assert "```sh\na & b\n```" in text
 
 

@@ -55,5 +55,20 @@ def test_every_option_of_select_can_be_said(tmp_path):
         assert select_command(tmp_path, tmp_path, SelectConfig(**{name: value})) != plain, name
     assert set(ScoreConfig.model_fields) - {"cache", "shard_rows", "workers", "thumbnail"} == {
         "models", "metrics", "format", "images", "card", "columns", "split", "instruction",
-        "imports", "like", "chosen", "limit", "max_pixels", "seed",
+        "imports", "like", "chosen", "limit", "max_pixels", "seed", "subset", "streaming",
+        "allow_urls",
     }  # fmt: skip
+
+
+def test_data_of_the_hub_are_named_at_their_commit(tmp_path):
+    """What was scored is told again, not what the branch holds by then."""
+    from types import SimpleNamespace
+
+    from pickwell.selection_command import score_command
+
+    options = ScoreConfig(subset="vqa", streaming=False, allow_urls=True).model_dump(mode="json")
+    read = {"path": "hf://owner/name@main", "revision": "ab" * 20}
+    run = SimpleNamespace(folder=tmp_path, manifest={"input": read, "options": options})
+    words = score_command(run)
+    assert f" hf://owner/name@{'ab' * 20} " in words and "--subset vqa" in words
+    assert "--no-streaming" in words and "--allow-urls" in words

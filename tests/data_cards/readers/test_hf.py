@@ -78,5 +78,6 @@ def test_load_dataset_on_a_folder(tmp_path, monkeypatch, dataset, streaming):
 
 
 def test_a_hub_name_that_cannot_be_loaded_says_so():
-    with pytest.raises(BadInputError, match="datasets cannot load hf://nobody/nothing"):
+    with pytest.raises(BadInputError, match=r"offline mode is on .* nobody/nothing") as caught:
         open_source("hf://nobody/nothing")
+    assert "Unset HF_HUB_OFFLINE" in caught.value.remedy

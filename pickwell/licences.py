@@ -1,0 +1,71 @@
+"""What the licence of a source says about passing its samples on. No legal advice: a reminder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NOT_KNOWN = frozenset({"", "none", "unknown", "other"})
+"""What stands where no licence is stated, or one that the hub has no name for."""
+
+RULES: Sequence[tuple[str, bool, str]] = (
+    (r"cc-by-nc-nd.*", True, "allows passing it on unchanged and unpaid, and no adaptations"),
+    (r"cc-by-nd.*", True, "allows passing it on unchanged only, and no adaptations"),
+    (r"cc-by-nc-sa.*", False, "names are to be kept, no commercial use, and the same licence"),
+    (r"cc-by-nc.*", False, "names are to be kept, and no commercial use"),
+    (r"cc-by-sa.*|odbl|gfdl|.*gpl.*", False, "what is made of it stays under the same licence"),
+    (r"cc-by.*|odc-by", False, "names are to be kept"),
+)
+"""Pattern of the hub's licence names, whether it forbids adaptations, and what it says in short.
+
+A selection is taken to be an adaptation: it is part of the data, chosen by rule.
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said before the samples are passed on.
+
+    Attributes:
+        licence: As the source states it; ``"unknown"``.
+        words: One sentence; empty where nothing is to be said.
+        confirm: Whether a person has to say that it is allowed.
+    """
+
+    licence: str
+    words: str
+    confirm: bool
+
+
+def judge_licence(stated: Any) -> Verdict:
+    """Look a licence up.
+
+    Args:
+        stated: The front matter's ``license``: a name, several, or nothing. Of several the one
+            that needs most care counts.
+    """
+    several = [str(one or "").strip().lower() for one in stated] if _listed(stated) else None
+    names = several or ["" if stated is None or several == [] else str(stated).strip().lower()]
+    verdicts = [_judge(name) for name in names]
+    return next((verdict for verdict in verdicts if verdict.confirm), verdicts[0])
+
+
+def _listed(stated: Any) -> bool:
+    return isinstance(stated, list | tuple)
+
+
+def _judge(name: str) -> Verdict:
+    if name in NOT_KNOWN:
+        words = "The licence of the source is not known: whether its samples may be passed on has "
+        words += "to be found out (images often have a licence of their own)."
+        return Verdict(name or "unknown", words, True)
+    for pattern, forbids, says in RULES:
+        if re.fullmatch(pattern, name):
+            return Verdict(name, f"The licence of the source, {name}, {_clause(says)}.", forbids)
+    return Verdict(name, "", False)
+
+
+def _clause(says: str) -> str:
+    return says if says.startswith("allows") else f"has conditions: {says}"
