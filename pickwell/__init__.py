@@ -22,6 +22,7 @@ _PUBLIC = {
     "evaluate": "pickwell.evaluate_job",
     "compare": "pickwell.compare_job",
     "explain": "selector.explain",
+    "open_scorer": "pickwell.warm_scorer",
     "open_run": "pickwell.scoring_job",
     "open_selection": "pickwell.selection_files",
     "BadInputError": "data_cards",

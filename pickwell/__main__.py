@@ -44,6 +44,8 @@ VERBS = (
     "report",
     "metrics",
     "formats",
+    "serve",
+    "watch",
 )
 
 app = typer.Typer(

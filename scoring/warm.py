@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from data_cards.sample import Sample
 from scoring.engine import EngineOptions, map_shard, open_mapper, pool_metrics
+from scoring.memory import release_freed
 from scoring.metric import Metric, Models
 from scoring.output import SPACES, sample_columns, score_columns, score_schema
 from scoring.reference import Reference, hold_against
@@ -58,6 +59,7 @@ class WarmEngine:
         self._calls += 1
         if self._calls % HELD == 0:
             self._mapper.forget()
+            release_freed()
         try:
             (shard,) = prepared_shards(samples, images, len(samples))
             columns, notes, vectors = map_shard(shard, self._mapper)
