@@ -46,6 +46,8 @@ VERBS = (
     "metrics",
     "models",
     "formats",
+    "serve",
+    "watch",
 )
 
 app = typer.Typer(

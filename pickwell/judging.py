@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scoring.quality.model import QualityModel
     from scoring.run import Run
+    from scoring.scored_rows import Rows
     from selector.selection import Candidates
 
 
@@ -202,7 +203,7 @@ def column_keys(run: Run, columns: list[str]) -> dict[str, str]:
     return keys
 
 
-def make_candidates(run: Run, judged: Judged) -> Candidates:
+def make_candidates(run: Rows, judged: Judged) -> Candidates:
     """What the pickers take, from a run and its judgement."""
     import numpy as np
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,65 @@ from pickwell.config import ScoreConfig, checked
 if TYPE_CHECKING:
     from data_cards.source import Source
     from pickwell.chosen import Chosen
+    from scoring.metric import Metric, Models
     from scoring.reference import Reference
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
 READING = ("card", "columns", "instruction", "format")
 """How data is read: taken over from the reference unless one of them is given."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What later rows are held against.
+
+    Attributes:
+        reference: The run.
+        picked: The selection that near-duplicates are looked for among.
+        digest: SHA-256 of the ``run.json`` that was opened.
+    """
+
+    reference: Reference
+    picked: Chosen | None
+    digest: str
+
+    @cached_property
+    def models_and_metrics(self) -> tuple[Models, list[Metric]]:
+        """Those of the reference; see :meth:`Reference.models_and_metrics`."""
+        return self.reference.models_and_metrics()
+
+    @cached_property
+    def stored(self) -> ScoreConfig:
+        """The options that the reference was scored with."""
+        run = self.reference.run
+        options: ScoreConfig = checked(
+            ScoreConfig, run.manifest["options"], str(run.folder / "run.json")
+        )
+        return options
+
+
+def open_like(like: Path, chosen: Path | None = None, *, warm: bool = False) -> Opened:
+    """Open a run, or a selection, which leads to its run.
+
+    Args:
+        like: The run or selection.
+        chosen: Another selection, whose picks near-duplicates are looked for among.
+        warm: Hold the reference's vectors in memory.
+
+    Raises:
+        BadInputError: If there is none, or run and selection do not go together.
+    """
+    from pickwell.chosen import is_selection, open_chosen
+    from scoring.reference import Reference
+    from scoring.reference.base import run_digest
+
+    picked = open_chosen(like) if is_selection(like) else None
+    reference = Reference.open(picked.runs[0].folder if picked is not None else like, warm)
+    if chosen is not None:
+        picked = open_chosen(Path(chosen))
+    _same_encoder(reference, picked)
+    return Opened(reference, picked, run_digest(reference.run.folder))
 
 
 def score_like(
@@ -28,6 +82,7 @@ def score_like(
     *,
     on_progress: Progress = lambda stage, done, total: None,
     on_source: Callable[[Source], None] = lambda source: None,
+    opened: Opened | None = None,
 ) -> Run:
     """Score ``data`` as an earlier run was scored, each row for itself.
 
@@ -38,6 +93,7 @@ def score_like(
             which leads to its run.
         on_progress: Called with stage, done and expected rows.
         on_source: Called when the format is recognised.
+        opened: What :func:`open_like` gave, for several batches against one reference.
 
     Returns:
         An ordinary run, whose ``run.json`` names the reference as ``like``, with the further
@@ -47,7 +103,6 @@ def score_like(
         BadInputError: Where data, options, reference or installed models cannot be used.
     """
     from pickwell.batch_drift import write_drift
-    from pickwell.chosen import is_selection, open_chosen
     from pickwell.like_columns import add_judged_columns
     from pickwell.scoring_job import (
         _describe,
@@ -57,19 +112,15 @@ def score_like(
         source_of,
     )
     from scoring.engine import score as run_engine
-    from scoring.reference import Reference
-    from scoring.reference.base import run_digest
 
-    like, folder = Path(given["like"]), Path(out)
-    picked = open_chosen(like) if is_selection(like) else None
-    reference = Reference.open(picked.runs[0].folder if picked is not None else like)
-    if given.get("chosen") is not None:
-        picked = open_chosen(Path(given["chosen"]))
+    folder = Path(out)
+    if opened is None:
+        opened = open_like(Path(given["like"]), given.get("chosen"))
+    reference, picked = opened.reference, opened.picked
     _refuse_foreign_folder(folder)
     _refuse_overwriting(folder, reference, picked)
-    _same_encoder(reference, picked)
     settings = _settings(reference, given)
-    models, metrics = reference.models_and_metrics()
+    models, metrics = opened.models_and_metrics
     source = source_of(data, settings)
     on_source(source)
     samples, total = samples_of(source, settings)
@@ -78,7 +129,7 @@ def score_like(
         "options": settings.model_dump(mode="json"),
         "like": str(reference.run.folder),
         "reference": {
-            "run_sha256": run_digest(reference.run.folder),
+            "run_sha256": opened.digest,
             "rows": reference.run.manifest["rows"],
             "chosen": str(picked.folder) if picked is not None else None,
         },

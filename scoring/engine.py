@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+
 from data_cards.images import ImageLimits
 from data_cards.sample import Sample
 from scoring.images import ImageStage
@@ -27,7 +30,7 @@ from scoring.metric import Metric, Models, Need, metric_key, registry
 from scoring.output import RunWriter
 from scoring.pool import score_pool
 from scoring.run import FORMAT_VERSION, Run
-from scoring.shards import prepared_shards
+from scoring.shards import Shard, prepared_shards
 from scoring.store import atomic_path
 
 if TYPE_CHECKING:
@@ -92,20 +95,8 @@ def score(
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
-    kinds: dict[str, list[Any]] = {"image": [], "sample": [], "pool": []}
-    for metric in metrics:
-        kinds[_kind(metric)].append(metric)
-    embeds = any(m.spec.needs & {"image_embedding", "text_embedding"} for m in metrics)
-    images = ImageStage(
-        options.cache,
-        kinds["image"],
-        models.encoder if embeds else None,
-        options.limits,
-        options.thumbnail,
-        options.workers or os.cpu_count() or 1,
-        options.downloader,
-    )
-    mapper = Mapper(options.cache, kinds["sample"], images)
+    mapper = open_mapper(metrics, models, options)
+    images = mapper.images
     writer = RunWriter(
         folder,
         mapper.schema(),
@@ -115,10 +106,7 @@ def score(
     counts: Counter[str] = Counter()
     try:
         for shard in prepared_shards(samples, images, options.shard_rows):
-            with mapper.clock("images"):
-                shard.finish_images(images)
-            columns, notes = mapper.columns(shard)
-            vectors = mapper.pool_vectors(shard) if images.encoder is not None else []
+            columns, notes, vectors = map_shard(shard, mapper)
             with mapper.clock("write"):
                 writer.write(shard, columns, notes, vectors)
                 release_freed()
@@ -132,7 +120,8 @@ def score(
     finally:
         images.close()
     with mapper.clock("pool metrics"):
-        pool_rows = pool_pass(folder, kinds["pool"], options.cache, options.seed, on_progress)
+        pool = pool_metrics(metrics)
+        pool_rows = pool_pass(folder, pool, options.cache, options.seed, on_progress)
     summary = {
         "format_version": FORMAT_VERSION,
         **(manifest or {}),
@@ -160,6 +149,49 @@ def score(
     with atomic_path(folder / "run.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False), "utf-8")
     return Run.open(folder)
+
+
+def open_mapper(
+    metrics: Sequence[Metric], models: Models, options: EngineOptions, keep: bool = True
+) -> Mapper:
+    """What maps samples to columns, its stores and threads opened; close ``mapper.images``.
+
+    Args:
+        metrics: Of all three kinds; pool metrics are passed over.
+        models: What the metrics were made with.
+        options: Sizes and places.
+        keep: Whether what is computed is written to the stores, or held in memory only.
+    """
+    kinds: dict[str, list[Any]] = {"image": [], "sample": [], "pool": []}
+    for metric in metrics:
+        kinds[_kind(metric)].append(metric)
+    embeds = any(m.spec.needs & {"image_embedding", "text_embedding"} for m in metrics)
+    images = ImageStage(
+        options.cache,
+        kinds["image"],
+        models.encoder if embeds else None,
+        options.limits,
+        options.thumbnail,
+        options.workers or os.cpu_count() or 1,
+        keep,
+    )
+    return Mapper(options.cache, kinds["sample"], images)
+
+
+def map_shard(
+    shard: Shard, mapper: Mapper
+) -> tuple[dict[str, pa.Array], list[list[str]], list[np.ndarray]]:
+    """Columns, notes and vectors of a shard whose images are on their way."""
+    with mapper.clock("images"):
+        shard.finish_images(mapper.images)
+    columns, notes = mapper.columns(shard)
+    vectors = mapper.pool_vectors(shard) if mapper.images.encoder is not None else []
+    return columns, notes, vectors
+
+
+def pool_metrics(metrics: Sequence[Metric]) -> list[Metric]:
+    """Those that look at the whole pool, in their order."""
+    return [metric for metric in metrics if _kind(metric) == "pool"]
 
 
 def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Metric]:

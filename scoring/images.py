@@ -89,6 +89,7 @@ class ImageStage:
         thumbnail: Longest side of the stored thumbnails in pixels; 0: none.
         workers: Decoding threads.
         downloader: Fetches images that are addresses; ``None``: they are refused.
+        keep: Whether what is computed is written to the stores, or held in memory only.
     """
 
     def __init__(
@@ -100,25 +101,30 @@ class ImageStage:
         thumbnail: int,
         workers: int,
         downloader: Downloader | None = None,
+        keep: bool = True,
     ) -> None:
         self.downloader = downloader
         self.metrics = list(metrics)
+        self.keep = keep
         self.encoder = encoder
         self.limits = limits
         self.thumbnail = thumbnail
         identity = content_key(str(DECODE_VERSION), repr(limits), str(thumbnail)).hex()
-        self.facts = KeyedStore(cache / f"images-{identity}", FACTS)
+        self.facts = KeyedStore(cache / f"images-{identity}", FACTS, keep)
         self.measured = {
             metric.spec.name: KeyedStore(
                 cache / f"{metric.spec.name}-{metric_key(metric)}",
                 arrow_schema(metric.spec.columns),
+                keep,
             )
             for metric in self.metrics
         }
         self.vectors = (
             None
             if encoder is None
-            else KeyedStore(cache / f"image-vectors-{encoder.key}", vector_schema(encoder.dim))
+            else KeyedStore(
+                cache / f"image-vectors-{encoder.key}", vector_schema(encoder.dim), keep
+            )
         )
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         # Of their own: the next shard's reads must not queue behind this shard's decoding.
@@ -132,6 +138,13 @@ class ImageStage:
         """Stop the threads; what they were about to do is dropped."""
         for threads in (self.readers, self.pool):
             threads.shutdown(wait=True, cancel_futures=True)
+
+    def forget(self) -> None:
+        """Drop what is held in memory only, and what a failed pass had begun to decode."""
+        self._claimed.clear()
+        for store in (self.facts, *self.measured.values(), self.vectors):
+            if store is not None:
+                store.forget()
 
     def load(self, refs: Sequence[ImageRef]) -> list[Future[LoadedImage]]:
         """Start reading and hashing the bytes of ``refs``."""

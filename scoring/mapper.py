@@ -48,6 +48,7 @@ class Mapper:
             metric.spec.name: KeyedStore(
                 cache / f"{metric.spec.name}-{metric_key(metric)}",
                 arrow_schema(metric.spec.columns).append(NOTES),
+                images.keep,
             )
             for metric in self.metrics
         }
@@ -55,11 +56,20 @@ class Mapper:
             None
             if self.encoder is None
             else KeyedStore(
-                cache / f"text-vectors-{self.encoder.key}", vector_schema(self.encoder.dim)
+                cache / f"text-vectors-{self.encoder.key}",
+                vector_schema(self.encoder.dim),
+                images.keep,
             )
         )
         self.computed: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}
+
+    def forget(self) -> None:
+        """Drop what is held in memory only."""
+        self.images.forget()
+        for store in (*self.stores.values(), self.texts):
+            if store is not None:
+                store.forget()
 
     def schema(self) -> pa.Schema:
         """Columns that :meth:`columns` gives, in order."""

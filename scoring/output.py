@@ -101,6 +101,44 @@ class VectorFile:
         self._temporary.unlink(missing_ok=True)
 
 
+def sample_columns(shard: Shard) -> dict[str, Any]:
+    """What is known of the rows of a shard: the columns of :data:`~scoring.run.SAMPLES`."""
+    samples = shard.samples
+    return {
+        "id": [sample.id for sample in samples],
+        "row": [sample.row for sample in samples],
+        "where": [sample.where for sample in samples],
+        "source": [sample.source for sample in samples],
+        "instruction": [sample.instruction for sample in samples],
+        "response": [sample.response for sample in samples],
+        "turns": [len(sample.turns) for sample in samples],
+        "image_names": [[ref.name for ref in sample.images] for sample in samples],
+        "image_keys": shard.image_keys,
+        "content": shard.contents,
+        "status": shard.status,
+        "error": shard.errors,
+    }
+
+
+def score_columns(
+    shard: Shard, columns: dict[str, pa.Array], notes: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """The rows of a shard as the ScoreTable has them, pool metrics not yet among them."""
+    return {
+        "id": [sample.id for sample in shard.samples],
+        **columns,
+        "status": shard.status,
+        "error": shard.errors,
+        "notes": ["; ".join(row) or None for row in notes],
+    }
+
+
+def score_schema(metrics: pa.Schema) -> pa.Schema:
+    """Columns of the ScoreTable around those of the metrics."""
+    ends = [pa.field(name, pa.string()) for name in ("status", "error", "notes")]
+    return pa.schema([pa.field("id", pa.string()), *metrics, *ends])
+
+
 class RunWriter:
     """All files of a run that grow with the shards.
 
@@ -114,10 +152,8 @@ class RunWriter:
     def __init__(
         self, folder: Path, schema: pa.Schema, dim: int | None, images: ImageStage | None
     ) -> None:
-        ends = [pa.field(name, pa.string()) for name in ("status", "error", "notes")]
-        full = pa.schema([pa.field("id", pa.string()), *schema, *ends])
         self._samples = ParquetStream(folder / "samples.parquet", SAMPLES)
-        self._scores = ParquetStream(folder / "scores.parquet", full)
+        self._scores = ParquetStream(folder / "scores.parquet", score_schema(schema))
         self._thumbnails = ParquetStream(folder / "thumbnails.parquet", THUMBNAILS)
         self._vectors = [
             VectorFile(folder / "embeddings" / f"{name}.npy", dim)
@@ -138,27 +174,8 @@ class RunWriter:
         vectors: Sequence[np.ndarray],
     ) -> None:
         """Add the rows of a shard to every file."""
-        samples = shard.samples
-        ids = [sample.id for sample in samples]
-        self._samples.write(
-            {
-                "id": ids,
-                "row": [sample.row for sample in samples],
-                "where": [sample.where for sample in samples],
-                "source": [sample.source for sample in samples],
-                "instruction": [sample.instruction for sample in samples],
-                "response": [sample.response for sample in samples],
-                "turns": [len(sample.turns) for sample in samples],
-                "image_names": [[ref.name for ref in sample.images] for sample in samples],
-                "image_keys": shard.image_keys,
-                "content": shard.contents,
-                "status": shard.status,
-                "error": shard.errors,
-            }
-        )
-        ends = {"status": shard.status, "error": shard.errors}
-        joined = ["; ".join(row) or None for row in notes]
-        self._scores.write({"id": ids, **columns, **ends, "notes": joined})
+        self._samples.write(sample_columns(shard))
+        self._scores.write(score_columns(shard, columns, notes))
         for file, block in zip(self._vectors, vectors, strict=True):
             file.append(block)
         if self._images is not None:

@@ -82,14 +82,21 @@ def add_columns(
                 rows = len(batch)
                 data = {f.name: batch[f.name] for f in kept}
                 data |= {name: array.slice(start, rows) for name, array in columns.items()}
-                data["notes"] = _join_notes(batch["notes"], notes, start)
+                data["notes"] = join_notes(batch["notes"], notes, start)
                 writer.write_table(pa.table([data[f.name] for f in schema], schema=schema))
                 start += rows
 
 
-def _join_notes(
+def join_notes(
     old: pa.Array, more: Sequence[tuple[str, Sequence[str | None]]], start: int
 ) -> pa.Array:
+    """Notes with further ones behind them.
+
+    Args:
+        old: Notes of some rows.
+        more: Pairs of a name and a note per row of the whole table, ``None`` where there is none.
+        start: Position of the first of the rows in the whole table.
+    """
     joined = []
     for row, note in enumerate(old.to_pylist(), start):
         extra = [f"{name}: {values[row]}" for name, values in more if values[row]]

@@ -126,27 +126,36 @@ class Run:
 
     def numeric(self) -> dict[str, np.ndarray]:
         """Every column of the ScoreTable that is a number or a truth value, as float64 with NaN."""
-        result = {}
-        for field in self.scores.schema:
-            if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
-                column = self.scores[field.name].cast(pa.float64())
-            elif pa.types.is_boolean(field.type):
-                column = self.scores[field.name].cast(pa.int8()).cast(pa.float64())
-            else:
-                continue
-            result[field.name] = column.to_numpy(zero_copy_only=False)
-        return result
+        return numeric_columns(self.scores)
 
     def columns(self) -> dict[str, Column]:
         """Declarations of the metric columns of this run, by name; imported ones are described."""
-        declared = {
-            column.name: column
-            for metric in registry().values()
-            for column in metric.spec.columns  # type: ignore[attr-defined]
-        }
         imported = {
             name: Column(name, "imported by --import", direction="none")
             for name in self.manifest.get("imported", {}).get("columns", [])
         }
-        known = {**declared, **imported}
+        known = declared_columns() | imported
         return {name: known[name] for name in self.scores.column_names if name in known}
+
+
+def numeric_columns(scores: pa.Table) -> dict[str, np.ndarray]:
+    """Every column that is a number or a truth value, as float64 with NaN."""
+    result = {}
+    for field in scores.schema:
+        if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
+            column = scores[field.name].cast(pa.float64())
+        elif pa.types.is_boolean(field.type):
+            column = scores[field.name].cast(pa.int8()).cast(pa.float64())
+        else:
+            continue
+        result[field.name] = column.to_numpy(zero_copy_only=False)
+    return result
+
+
+def declared_columns() -> dict[str, Column]:
+    """The columns of all metrics, by name."""
+    return {
+        column.name: column
+        for metric in registry().values()
+        for column in metric.spec.columns  # type: ignore[attr-defined]
+    }

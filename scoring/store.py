@@ -43,11 +43,13 @@ class KeyedStore:
     Args:
         folder: Created when the first rows are written.
         schema: Columns of a row, without the key.
+        keep: Whether new rows are written; else they are held in memory until :meth:`forget`.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, keep: bool = True) -> None:
         self.folder = folder
         self.schema = schema
+        self.keep = keep
         self._file_schema = schema.insert(0, pa.field(KEY, pa.binary(KEY_BYTES)))
         self._segments: list[pa.Table] = []
         self._high = np.empty(0, np.uint64)
@@ -55,6 +57,7 @@ class KeyedStore:
         self._place = np.empty((0, 2), np.int32)
         self._new: dict[bytes, tuple[int, int]] = {}
         self._load()
+        self._written = len(self._segments)
 
     def __len__(self) -> int:
         return len(self._high) + len(self._new)
@@ -77,15 +80,18 @@ class KeyedStore:
         table = rows.cast(self.schema).add_column(
             0, self._file_schema.field(0), pa.array(keys, pa.binary(KEY_BYTES))
         )
-        name = hashlib.sha256(b"".join(keys)).hexdigest()[:24] + ".arrow"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_arrow(table, self.folder / name)
         segment = len(self._segments)
-        self._segments.append(_open_segment(self.folder / name))
+        self._segments.append(self._write(keys, table) if self.keep else table)
         for row, key in enumerate(keys):
             self._new[key] = (segment, row)
-        if len(self._new) > max(_FOLD, len(self._high) // 4):
+        if self.keep and len(self._new) > max(_FOLD, len(self._high) // 4):
             self._fold()
+
+    def forget(self) -> None:
+        """Drop the rows that are held in memory only."""
+        if not self.keep:
+            del self._segments[self._written :]
+            self._new = {}
 
     def take(self, keys: Sequence[bytes], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of ``keys``, in their order.
@@ -113,6 +119,12 @@ class KeyedStore:
         order = np.empty(len(keys), np.int64)
         order[grouped] = np.arange(len(keys))
         return found.take(pa.array(order)).cast(wanted)
+
+    def _write(self, keys: Sequence[bytes], table: pa.Table) -> pa.Table:
+        path = self.folder / (hashlib.sha256(b"".join(keys)).hexdigest()[:24] + ".arrow")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_arrow(table, path)
+        return _open_segment(path)
 
     def _find(self, key: bytes) -> tuple[int, int] | None:
         place = self._new.get(key)

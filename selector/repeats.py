@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,7 @@ from selector.duplicates import NearDuplicate, PickedVectors
 from selector.outcome import Outcome, join
 from selector.picker import Options
 from selector.selection import Candidates
-from selector.stacked import StackedRows
-from selector.vectors import blocks
+from selector.vectors import blocks, unit_rows
 
 _BLOCK = 8_192
 
@@ -32,37 +32,64 @@ def repeats_of(
         (m,) position in ``chosen`` of the sample repeated (of equal content, else the most
         similar one), -1 where there is none; (m,) the similarity, NaN where there is none.
     """
-    rival = np.full(len(rows), -1, dtype=np.int64)
-    similarity = np.full(len(rows), np.nan)
-    vectors = [
-        (getattr(chosen, name), getattr(candidates, name))
-        for name in ("image_vectors", "text_vectors")
-    ]
-    if near is not None and all((a is None) == (b is None) for a, b in vectors):
-        k = len(chosen)
-        first = np.arange(k)
-        stacks = [None if a is None else StackedRows([(a, first), (b, rows)]) for a, b in vectors]
-        both = replace(chosen, image_vectors=stacks[0], text_vectors=stacks[1])  # type: ignore[arg-type]
-        if any(stack is not None for stack in stacks):
-            picked = PickedVectors(both, k, near)
-            for block in blocks(first, _BLOCK):
-                loaded = picked.load(first[block])
-                for at, row in enumerate(first[block].tolist()):
-                    picked.add(row, loaded, at)
-            for block in blocks(rows, _BLOCK):
-                found, value = picked.nearest(picked.load(k + np.arange(len(rows))[block]))
-                rival[block] = found
-                similarity[block] = np.where(found >= 0, value, np.nan)
-    if chosen.content is not None and candidates.content is not None:
+    return EarlierPicks.of(chosen, near).repeated_by(candidates, rows)
+
+
+@dataclass(frozen=True)
+class EarlierPicks:
+    """Picks that other rows are held against, as often as is wanted.
+
+    Attributes:
+        chosen: The picks, first pick first.
+        picked: Their vectors; ``None`` where only exact copies count.
+        place: Content to the first pick that has it.
+    """
+
+    chosen: Candidates
+    picked: PickedVectors | None
+    place: Mapping[bytes, int]
+
+    @classmethod
+    def of(cls, chosen: Candidates, near: NearDuplicate | None) -> EarlierPicks:
+        """Load the picks; see :func:`repeats_of`."""
         place: dict[bytes, int] = {}
-        for at, key in enumerate(chosen.content):
+        for at, key in enumerate(chosen.content if chosen.content is not None else ()):
             if key is not None:
                 place.setdefault(key, at)
-        for at, row in enumerate(rows):
-            same = place.get(candidates.content[row])
-            if same is not None:
-                rival[at], similarity[at] = same, 1.0
-    return rival, similarity
+        if near is None or all(matrix is None for matrix in _vectors(chosen)):
+            return cls(chosen, None, place)
+        rows = np.arange(len(chosen))
+        picked = PickedVectors(chosen, len(chosen), near)
+        for block in blocks(rows, _BLOCK):
+            loaded = picked.load(rows[block])
+            for at, row in enumerate(rows[block].tolist()):
+                picked.add(row, loaded, at)
+        return cls(chosen, picked, place)
+
+    def repeated_by(
+        self, candidates: Candidates, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Which of some rows repeat a pick; see :func:`repeats_of`."""
+        rival = np.full(len(rows), -1, dtype=np.int64)
+        similarity = np.full(len(rows), np.nan)
+        pairs = list(zip(_vectors(self.chosen), _vectors(candidates), strict=True))
+        if self.picked is not None and all((a is None) == (b is None) for a, b in pairs):
+            matrices = [b for _, b in pairs if b is not None]
+            for block in blocks(rows, _BLOCK):
+                loaded = [unit_rows(matrix, rows[block]) for matrix in matrices]
+                found, value = self.picked.nearest(loaded)
+                rival[block] = found
+                similarity[block] = np.where(found >= 0, value, np.nan)
+        if candidates.content is not None:
+            for at, row in enumerate(rows):
+                same = self.place.get(candidates.content[row])
+                if same is not None:
+                    rival[at], similarity[at] = same, 1.0
+        return rival, similarity
+
+
+def _vectors(candidates: Candidates) -> list[np.ndarray | None]:
+    return [candidates.image_vectors, candidates.text_vectors]
 
 
 def refuse_repeats(

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from data_cards.errors import BadInputError
 from scoring.engine import make_metrics
 from scoring.metric import Metric, Models, Pool, metric_key, registry
+from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import JointSpace
+from scoring.metrics.map import LAID_OUT
+from scoring.metrics.pool_vectors import hash_order
 from scoring.models import models_from_spec, pinned_text
 from scoring.pool import open_pool
+from scoring.reference.held import HELD_BYTES, HeldSpace
 from scoring.run import Run
 
 _CHAIN = 100
+IDENTITY = ["id", "content", "status"]
+"""What tells whether two rows are the same."""
 
 
 @dataclass(frozen=True)
 class Reference:
     """A finished run that new rows are scored like.
 
+    What is asked of it again and again is worked out once.
+
     Attributes:
         run: The run; never one that was itself scored like another.
+        warm: Whether vectors are held in memory too, as far as :data:`HELD_BYTES` goes: for many
+            rows, one after the other.
     """
 
     run: Run
+    warm: bool = False
 
     @classmethod
-    def open(cls, folder: Path) -> Reference:
+    def open(cls, folder: Path, warm: bool = False) -> Reference:
         """Open a run as a reference; a run scored like another leads to that other.
 
         Raises:
@@ -43,7 +56,7 @@ class Reference:
         for _ in range(_CHAIN):
             first = run.manifest.get("like")
             if first is None:
-                return cls(run)
+                return cls(run, warm)
             here, run = run, Run.open(Path(first))
             stated = here.manifest.get("reference", {}).get("run_sha256")
             if stated is not None and stated != run_digest(run.folder):
@@ -64,9 +77,41 @@ class Reference:
         return open_pool(self.run.folder, self.seed)
 
     @cached_property
-    def space(self) -> JointSpace:
+    def space(self) -> JointSpace | HeldSpace:
         """The joint space of image and response, rows of the reference."""
-        return JointSpace.of(self.pool)
+        space = JointSpace.of(self.pool)
+        matrices = [m for m in (space.image, space.text) if m is not None]
+        size = 4 * sum(matrix.size for matrix in matrices)
+        return HeldSpace.of(space) if self.warm and 0 < size <= HELD_BYTES else space
+
+    @cached_property
+    def laid(self) -> np.ndarray:
+        """Positions of the rows that the map laid out."""
+        known = np.flatnonzero(self.space.usable)
+        return hash_order(self.pool.ids, known, self.seed)[:LAID_OUT]
+
+    @cached_property
+    def responses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct hashes of the responses, ascending, and how many rows have each."""
+        hashes, known = response_hashes(self.pool)
+        values, counts = np.unique(hashes[known], return_counts=True)
+        return values, counts
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the longest response of a good row; 0 without any."""
+        texts = zip(self.pool.texts(), self.pool.status, strict=True)
+        return max((len(response) for (_, response), status in texts if status == "ok"), default=0)
+
+    @cached_property
+    def _artefacts(self) -> dict[str, np.ndarray | None]:
+        return {}
+
+    def artefact(self, name: str) -> np.ndarray | None:
+        """A fitted array of the run, read once."""
+        if name not in self._artefacts:
+            self._artefacts[name] = self.run.artefact(name)
+        return self._artefacts[name]
 
     @cached_property
     def numbers(self) -> dict[str, np.ndarray]:
@@ -74,31 +119,32 @@ class Reference:
         bad = np.asarray(self.pool.status, dtype=object) == "bad"
         return {n: np.where(bad, np.nan, v) for n, v in self.run.numeric().items()}
 
-    def same_rows(self, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows of another run folder the reference holds already.
+    @cached_property
+    def _places(self) -> tuple[dict[tuple[str, bytes], int], dict[bytes, int]]:
+        """Where the good rows stand, by id and content, and by content (the first)."""
+        first: dict[bytes, int] = {}
+        named: dict[tuple[str, bytes], int] = {}
+        for row, (id_, content, status) in enumerate(_identities(self.run.samples(IDENTITY))):
+            if status == "ok":
+                first.setdefault(content, row)
+                named[id_, content] = row
+        return named, first
+
+    def same_rows(self, samples: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows of another run the reference holds already.
 
         Args:
-            folder: A run folder whose ``samples.parquet`` is written.
+            samples: The other's ``samples.parquet``, with the columns :data:`IDENTITY` at least.
 
         Returns:
             (n,) position in the reference of the row with the same id and content; (n,) of a row
             with the same content under whatever id (the first); -1 where there is none. Bad rows
             equal nothing.
         """
-        columns = ["id", "content", "status"]
-        mine = self.run.samples(columns)
-        first: dict[bytes, int] = {}
-        named: dict[tuple[str, bytes], int] = {}
-        values = (mine[name].to_pylist() for name in columns)
-        for row, (id_, content, status) in enumerate(zip(*values, strict=True)):
-            if status == "ok":
-                first.setdefault(content, row)
-                named[id_, content] = row
-        theirs = Run(folder, {}).samples(columns)
-        own = np.full(len(theirs), -1, dtype=np.int64)
-        same = np.full(len(theirs), -1, dtype=np.int64)
-        values = (theirs[name].to_pylist() for name in columns)
-        for row, (id_, content, status) in enumerate(zip(*values, strict=True)):
+        named, first = self._places
+        own = np.full(len(samples), -1, dtype=np.int64)
+        same = np.full(len(samples), -1, dtype=np.int64)
+        for row, (id_, content, status) in enumerate(_identities(samples)):
             if status == "ok":
                 own[row] = named.get((id_, content), -1)
                 same[row] = own[row] if own[row] >= 0 else first.get(content, -1)
@@ -149,6 +195,10 @@ class Reference:
                 "Install the versions that scored it, or score it again here.",
             )
         return models, metrics
+
+
+def _identities(samples: pa.Table) -> Iterator[tuple[str, bytes, str]]:
+    return zip(*(samples[name].to_pylist() for name in IDENTITY), strict=True)
 
 
 def run_digest(folder: Path) -> str:

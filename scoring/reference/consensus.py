@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -28,8 +29,17 @@ def percentiles_in(
     Returns:
         (n,) in [0, 1]; NaN where missing, or where the reference has no value.
     """
+    return _percentiles(values, _stored(reference, direction), direction)
+
+
+def _stored(reference: np.ndarray, direction: Direction) -> np.ndarray:
+    """The known values, best last, ascending."""
     sign = 1.0 if direction == "higher" else -1.0
-    stored = np.sort(sign * reference[~np.isnan(reference)].astype(np.float64))
+    return np.sort(sign * reference[~np.isnan(reference)].astype(np.float64))
+
+
+def _percentiles(values: np.ndarray, stored: np.ndarray, direction: Direction) -> np.ndarray:
+    sign = 1.0 if direction == "higher" else -1.0
     signed = sign * np.asarray(values, dtype=np.float64)
     below = np.searchsorted(stored, signed, side="left")
     upto = np.searchsorted(stored, signed, side="right")
@@ -56,11 +66,18 @@ class ReferenceConsensus:
                 "Score it with a metric that declares one, or rank by one column.",
             )
 
+    @cached_property
+    def _sorted(self) -> dict[str, np.ndarray]:
+        names = sorted(n for n in self.columns if self.directions[n] != "none")
+        return {name: _stored(self.columns[name], self.directions[name]) for name in names}
+
     def quality(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """(n,) quality of some rows, in [0, 1], higher is better; NaN where every column is."""
-        names = sorted(n for n in self.columns if self.directions[n] != "none")
         ranks = np.stack(
-            [percentiles_in(columns[n], self.columns[n], self.directions[n]) for n in names]
+            [
+                _percentiles(columns[name], stored, self.directions[name])
+                for name, stored in self._sorted.items()
+            ]
         )
         there = ~np.isnan(ranks)
         total = np.where(there, ranks, 0.0).sum(axis=0)
@@ -108,13 +125,24 @@ def out_of_range(
     Returns:
         (n,) in [0, 1]; NaN for rows without any number.
     """
+    return beyond_ranges(columns, ranges_of(reference))
+
+
+def ranges_of(reference: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each column that has any."""
+    known = {name: values[~np.isnan(values)] for name, values in reference.items()}
+    return {name: (v.min(), v.max()) for name, v in known.items() if len(v)}
+
+
+def beyond_ranges(
+    columns: Mapping[str, np.ndarray], ranges: Mapping[str, tuple[float, float]]
+) -> np.ndarray:
+    """:func:`out_of_range` where the ranges are known."""
     outside = known = None
-    for name in columns.keys() & reference.keys():
-        stored = reference[name][~np.isnan(reference[name])]
-        if not len(stored):
-            continue
+    for name in columns.keys() & ranges.keys():
+        least, most = ranges[name]
         there = ~np.isnan(columns[name])
-        beyond = there & ((columns[name] < stored.min()) | (columns[name] > stored.max()))
+        beyond = there & ((columns[name] < least) | (columns[name] > most))
         outside = beyond.astype(np.int64) + (0 if outside is None else outside)
         known = there.astype(np.int64) + (0 if known is None else known)
     n = len(next(iter(columns.values()))) if columns else 0

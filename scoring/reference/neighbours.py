@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from scoring.metrics.diversity import JointSpace
+from scoring.reference.held import HeldSpace
 
 QUERIES, AMONG = 1_024, 2_048
 """Rows of either side that are in memory at a time."""
 
 
 def nearest_in(
-    space: JointSpace, rows: np.ndarray, other: JointSpace, among: np.ndarray, k: int
+    space: JointSpace,
+    rows: np.ndarray,
+    other: JointSpace | HeldSpace,
+    among: np.ndarray,
+    k: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of the k nearest rows of another space, and which is the nearest.
 

@@ -15,8 +15,7 @@ from scoring.metric import Pool, Scores
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import NEIGHBOURS, JointSpace
 from scoring.metrics.embedding import COMPONENTS, project
-from scoring.metrics.map import LAID_OUT
-from scoring.metrics.pool_vectors import hash_order, usable_rows
+from scoring.metrics.pool_vectors import usable_rows
 from scoring.reference.base import Reference
 from scoring.reference.neighbours import nearest_in
 
@@ -50,8 +49,8 @@ def embedding(pool: Pool, reference: Reference) -> Scores:
     missing: list[list[str]] = [[] for _ in range(n)]
     for side, matrix in (("image", pool.image_embedding), ("text", pool.text_embedding)):
         usable = usable_rows(matrix, pool.status)
-        mean = reference.run.artefact(f"{side}_pca_mean")
-        components = reference.run.artefact(f"{side}_pca_components")
+        mean = reference.artefact(f"{side}_pca_mean")
+        components = reference.artefact(f"{side}_pca_components")
         z = np.full((n, COMPONENTS), np.nan, dtype=np.float32)
         if matrix is not None and mean is not None and components is not None:
             z = project(matrix, usable, mean, components)
@@ -78,7 +77,7 @@ def diversity(pool: Pool, reference: Reference) -> Scores:
         nearest[rows] = np.clip(1.0 - best[:, 0], 0.0, 2.0)
         density[rows] = best.mean(axis=1)
     cluster: list[int | None] = [None] * n
-    centroids = reference.run.artefact("diversity_centroids")
+    centroids = reference.artefact("diversity_centroids")
     if centroids is not None:
         for start in range(0, len(rows), _BLOCK):
             part = rows[start : start + _BLOCK]
@@ -95,8 +94,7 @@ def diversity(pool: Pool, reference: Reference) -> Scores:
 @against("boilerplate")
 def boilerplate(pool: Pool, reference: Reference) -> Scores:
     """Rows of the reference that carry the same response."""
-    stored, stored_known = response_hashes(reference.pool)
-    values, counts = np.unique(stored[stored_known], return_counts=True)
+    values, counts = reference.responses
     hashes, known = response_hashes(pool)
     found = np.zeros(len(hashes))
     if len(values):
@@ -105,7 +103,7 @@ def boilerplate(pool: Pool, reference: Reference) -> Scores:
     return Scores(
         {
             "boilerplate": [int(v) if k else None for v, k in zip(found, known, strict=True)],
-            "boilerplate_share": np.where(known, found / max(int(stored_known.sum()), 1), np.nan),
+            "boilerplate_share": np.where(known, found / max(int(counts.sum()), 1), np.nan),
         },
         [None if is_known else "no response" for is_known in known],
     )
@@ -114,10 +112,9 @@ def boilerplate(pool: Pool, reference: Reference) -> Scores:
 @against("length_release")
 def length_release(pool: Pool, reference: Reference) -> Scores:
     """Length relative to the reference's longest response: above 10 for a longer one."""
-    longest = _lengths(reference.pool).max(initial=0.0)
     lengths = _lengths(pool)
     known = lengths > 0
-    values = np.where(known, 10.0 * lengths / max(longest, 1.0), np.nan)
+    values = np.where(known, 10.0 * lengths / max(reference.longest, 1.0), np.nan)
     return Scores(
         {"length_release": values}, [None if is_known else "no response" for is_known in known]
     )
@@ -130,8 +127,7 @@ def place_on_map(pool: Pool, reference: Reference) -> Scores:
     places = np.full((n, 2), np.nan)
     space = JointSpace.of(pool)
     rows = np.flatnonzero(space.usable)
-    known = np.flatnonzero(reference.space.usable)
-    laid = hash_order(reference.pool.ids, known, reference.seed)[:LAID_OUT]
+    laid = reference.laid
     flat = np.stack([reference.numbers[name] for name in ("map_x", "map_y")], axis=1)
     if len(rows) and len(laid):
         _, nearest = nearest_in(space, rows, reference.space, laid, 1)

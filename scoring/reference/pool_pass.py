@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pyarrow.compute as pc
 
 from scoring.engine import Progress
 from scoring.images import ARROW_TYPES
-from scoring.metric import Metric, Scores
+from scoring.metric import Metric, Pool, Scores
 from scoring.pool import add_columns, open_pool
-from scoring.reference.base import Reference
+from scoring.reference.base import IDENTITY, Reference
 from scoring.reference.pool_metrics import form_of
 from scoring.run import Run
+from scoring.scored_rows import ScoredRows
 from scoring.store import atomic_path
 
 NOT_METRICS = ("id", "status", "error", "notes")
@@ -42,9 +44,48 @@ def score_against(
     Returns:
         Rows computed per metric.
     """
-    own, same = reference.same_rows(folder)
+    own, same = reference.same_rows(Run(folder, {}).samples(IDENTITY))
     keep_content_values(folder, same, reference)
     pool = open_pool(folder, reference.seed)
+    columns, notes = pool_columns(pool, metrics, reference, own, on_progress)
+    add_columns(folder, columns, notes)
+    copy_artefacts(reference.run, folder)
+    return {metric.spec.name: len(own) for metric in metrics}
+
+
+def hold_against(rows: ScoredRows, metrics: Sequence[Metric], reference: Reference) -> ScoredRows:
+    """The same as :func:`score_against` for rows in memory."""
+    own, same = reference.same_rows(rows.samples)
+    known = np.flatnonzero(same >= 0)
+    if len(known):
+        vectors = dict(rows.vectors)
+        for name, matrix in vectors.items():
+            stored = reference.run.embedding(name)
+            if stored is not None:
+                vectors[name] = matrix.copy()
+                vectors[name][known] = stored[same[known]]
+        rows = replace(rows, vectors=vectors).with_columns(
+            content_values(rows.scores, same, reference)
+        )
+    return rows.with_columns(*pool_columns(rows.pool(reference.seed), metrics, reference, own))
+
+
+def pool_columns(
+    pool: Pool,
+    metrics: Sequence[Metric],
+    reference: Reference,
+    own: np.ndarray,
+    on_progress: Progress = lambda stage, done, total: None,
+) -> tuple[dict[str, pa.Array], list[tuple[str, Sequence[str | None]]]]:
+    """Columns of the pool metrics for new rows, and notes on what is missing.
+
+    Args:
+        pool: The new rows.
+        metrics: Pool metrics.
+        reference: What they are held against.
+        own: (n,) position of each row in the reference, -1 where it is new.
+        on_progress: Called with stage, done and expected count.
+    """
     columns: dict[str, pa.Array] = {}
     notes: list[tuple[str, Sequence[str | None]]] = []
     for number, metric in enumerate(metrics):
@@ -66,9 +107,7 @@ def score_against(
         told = scores.notes if form is not None else _only(scores.notes, own < 0)
         notes.append((name, told))
     on_progress("pool metrics", len(metrics), len(metrics))
-    add_columns(folder, columns, notes)
-    copy_artefacts(reference.run, folder)
-    return {metric.spec.name: len(own) for metric in metrics}
+    return columns, notes
 
 
 def keep_content_values(folder: Path, same: np.ndarray, reference: Reference) -> bool:
@@ -85,19 +124,23 @@ def keep_content_values(folder: Path, same: np.ndarray, reference: Reference) ->
     known = same >= 0
     if not known.any():
         return False
-    changed = False
-    columns = {}
-    for name in run.scores.column_names:
-        if name in NOT_METRICS or name not in reference.run.scores.column_names:
-            continue
-        old = run.scores[name].combine_chunks()
-        columns[name] = _replaced(old, same, reference.run, name)
-        changed |= not columns[name].equals(old)
+    columns = content_values(run.scores, same, reference)
+    changed = any(not columns[name].equals(run.scores[name].combine_chunks()) for name in columns)
     if changed:
         add_columns(folder, columns)
     for name in ("image", "text"):
         changed |= _keep_vectors(folder, name, same, reference.run.embedding(name))
     return changed
+
+
+def content_values(scores: pa.Table, same: np.ndarray, reference: Reference) -> dict[str, pa.Array]:
+    """The columns that a ScoreTable shares with the reference, its numbers in rows it holds."""
+    there = reference.run.scores.column_names
+    return {
+        name: _replaced(scores[name].combine_chunks(), same, reference.run, name)
+        for name in scores.column_names
+        if name not in NOT_METRICS and name in there
+    }
 
 
 def copy_artefacts(run: Run, folder: Path) -> None:
@@ -112,9 +155,8 @@ def _replaced(values: pa.Array, places: np.ndarray, run: Run, name: str) -> pa.A
     known = places >= 0
     if not known.any() or name not in run.scores.column_names:
         return values
-    stored = run.scores[name].combine_chunks().cast(values.type)
-    taken = stored.take(pa.array(np.maximum(places, 0), mask=~known))
-    return pc.if_else(pa.array(known), taken, values)
+    stored = run.scores[name].take(pa.array(np.maximum(places, 0), mask=~known))
+    return pc.if_else(pa.array(known), stored.combine_chunks().cast(values.type), values)
 
 
 def _keep_vectors(folder: Path, name: str, same: np.ndarray, stored: np.ndarray | None) -> bool:

@@ -1,0 +1,1 @@
+"""``pickwell serve``: single pairs and small batches over HTTP, scored like a stored run."""

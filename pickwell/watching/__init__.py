@@ -1,0 +1,1 @@
+"""``pickwell watch``: data files scored like a stored run as they land in a folder."""
