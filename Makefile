@@ -60,7 +60,7 @@ fix: $(READY) ## Mend lint and format
 lock: ## Pin the dependencies anew, with hashes and without host names
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header \
-	  --extra embedded --extra dev --extra train -o requirements.lock pyproject.toml
+	  --extra embedded --extra dev --extra train --extra serve -o requirements.lock pyproject.toml
 
 clean: ## Remove what the demo made, not what was downloaded
 	rm -rf $(DEMO)/run $(DEMO)/selection $(DEMO)/pool $(DEMO)/batch $(DEMO)/tuned $(DEMO)/evaluation

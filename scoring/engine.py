@@ -173,7 +173,8 @@ def open_mapper(
         options.limits,
         options.thumbnail,
         options.workers or os.cpu_count() or 1,
-        keep,
+        downloader=options.downloader,
+        keep=keep,
     )
     return Mapper(options.cache, kinds["sample"], images)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from pickwell.serving.messages import DRAWING, FormIn, PairIn, ProblemOut, batch_model
@@ -58,14 +59,17 @@ SCORE_BODY: dict[str, Any] = {
 def describe(app: FastAPI, reader: RequestReader, needs_token: bool) -> None:
     """Let the document of an application tell of the request models, and of the token."""
     made = app.openapi
-    models = [batch_model(reader.limits.max_batch), PairIn, FormIn]
+    models: list[type[BaseModel]] = [batch_model(reader.limits.max_batch), PairIn, FormIn]
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [
+        (model, "validation") for model in models
+    ]
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
             return app.openapi_schema
         document = made()
         _, given = models_json_schema(
-            [(model, "validation") for model in models],
+            wanted,
             ref_template="#/components/schemas/{model}",
         )
         components = document.setdefault("components", {})

@@ -136,7 +136,7 @@ class RequestReader:
         else:
             columns |= {"instruction": "instruction", "response": "response"}
             record |= {"instruction": pair.instruction, "response": pair.response}
-        reader = RecordReader(columns, SOURCE, None, self._instruction)
+        reader = RecordReader(columns, SOURCE, resolver, self._instruction)
         return reader.sample(record, row, f"pair {row}", images)
 
     def _reference(self, image: ImageIn, resolver: ImageResolver) -> ImageRef:
