@@ -174,8 +174,14 @@ def _unreachable(error: Exception) -> bool:
 
 
 def _cached_commit(repo: str, revision: str) -> str | None:
+    """What a branch meant when it was last fetched; else the snapshot that was fetched last."""
     from huggingface_hub import constants
 
-    owner, _, name = repo.partition("/")
-    ref = Path(constants.HF_HUB_CACHE) / f"models--{owner}--{name}" / "refs" / revision
-    return ref.read_text("utf-8").strip() if ref.is_file() else None
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    ref = folder / "refs" / revision
+    if ref.is_file():
+        return ref.read_text("utf-8").strip()
+    snapshots = [path for path in (folder / "snapshots").glob("*") if COMMIT.fullmatch(path.name)]
+    if revision != "main" or not snapshots:
+        return None
+    return max(snapshots, key=lambda path: path.stat().st_mtime).name
