@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from scoring.engine import EngineOptions
+    from scoring.judge.base import JudgeOptions
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -95,7 +96,13 @@ def score(
     folder = Path(out)
     _refuse_foreign_folder(folder)
     names = metric_names(settings.metrics)
-    models = models_from_spec(settings.models, names)
+    models = models_from_spec(
+        settings.models,
+        names,
+        judge_spec=settings.judge,
+        judge_options=judge_options(settings),
+        judge_cache=settings.cache or default_cache(),
+    )
     metrics = make_metrics(models, names)
     samples, total = samples_of(source, settings)
     run = run_engine(
@@ -155,6 +162,13 @@ def engine_options(settings: ScoreConfig) -> EngineOptions:
         thumbnail=settings.thumbnail,
         seed=settings.seed,
     )
+
+
+def judge_options(settings: ScoreConfig) -> JudgeOptions:
+    """How the judge is asked."""
+    from scoring.judge.base import JudgeOptions
+
+    return JudgeOptions(**settings.judge_options.model_dump())
 
 
 def metric_names(words: list[str] | None) -> list[str] | None:

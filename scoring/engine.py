@@ -136,6 +136,7 @@ def score(
             "name": models.name,
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
+            "judge": models.judge and models.judge.key,
         },
         "metrics": {metric.spec.name: metric_key(metric) for metric in metrics},
         "computed": {
@@ -145,6 +146,8 @@ def score(
             **{name: mapper.computed[name] for name in mapper.stores},
             **pool_rows,
         },
+        "unfinished": dict(mapper.unfinished),
+        **_judging(models, metrics),
         "seed": options.seed,
         "seconds": round(time.perf_counter() - started, 2),
         "seconds_by_stage": {name: round(value, 2) for name, value in mapper.seconds.items()},
@@ -167,10 +170,19 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
         needs: frozenset[Need] = known[name].spec.needs  # type: ignore[attr-defined]
         lacks_encoder = needs & {"image_embedding", "text_embedding"} and models.encoder is None
         lacks_model = "language_model" in needs and models.language_model is None
-        if names is None and (lacks_encoder or lacks_model):
+        lacks_judge = "judge" in needs and models.judge is None
+        if names is None and (lacks_encoder or lacks_model or lacks_judge):
             continue
         metrics.append(known[name](models))
     return metrics
+
+
+def _judging(models: Models, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """What the judge was asked and what it took, where there was one."""
+    if models.judge is None or not any("judge" in metric.spec.needs for metric in metrics):
+        return {}
+    told = models.judge.usage.summary(models.judge.options)
+    return {"judge": {"name": models.judge.name, **told}}
 
 
 def _kind(metric: Metric) -> str:

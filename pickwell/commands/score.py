@@ -13,6 +13,14 @@ def score(
     data: str = typer.Argument(..., help="A file, a folder, or hf://owner/name."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder to write."),
     models: str = typer.Option(None, help="embedded (default), none, or open_clip:ARCH/TAG."),
+    judge: str = typer.Option(
+        None, help="Ask a judge: openai:MODEL@http://HOST:PORT/v1, or vllm:MODEL (docs/judge.md)."
+    ),
+    rubric: str = typer.Option(None, help="What the judge rates: aspects (default), or paper."),
+    judge_images: bool = typer.Option(
+        None, "--judge-images/--no-judge-images", help="Whether the judge is shown the pictures."
+    ),
+    in_flight: int = typer.Option(None, min=1, help="Questions to the judge under way at once."),
     metrics: str = typer.Option(
         None, help="Comma-separated metrics or columns; default: all that apply."
     ),
@@ -49,6 +57,7 @@ def score(
 
     given = overrides(
         models=models,
+        judge=judge,
         metrics=[m.strip() for m in metrics.split(",") if m.strip()] if metrics else None,
         format=format,
         images=images,
@@ -66,6 +75,9 @@ def score(
         seed=seed,
     )
     settings = load_config(config).score
+    asked = overrides(rubric=rubric, images=judge_images, in_flight=in_flight)
+    if asked:
+        given["judge_options"] = settings.judge_options.model_dump() | asked
     with progress() as update:
         run = run_score(
             data, out, config=settings, on_progress=update, on_source=print_source, **given

@@ -12,6 +12,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from scoring.engine import make_metrics
+from scoring.judge.base import JudgeOptions
 from scoring.metric import Metric, Models, Pool, metric_key, registry
 from scoring.metrics.diversity import JointSpace
 from scoring.models import models_from_spec
@@ -104,8 +105,18 @@ class Reference:
                 same[row] = own[row] if own[row] >= 0 else first.get(content, -1)
         return own, same
 
-    def models_and_metrics(self) -> tuple[Models, list[Metric]]:
+    def models_and_metrics(
+        self,
+        judge_spec: str | None = None,
+        judge_options: JudgeOptions | None = None,
+        judge_cache: Path | None = None,
+    ) -> tuple[Models, list[Metric]]:
         """The models and metrics of the reference, as installed here, in its order.
+
+        Args:
+            judge_spec: Where its judge is now.
+            judge_options: How it is asked now.
+            judge_cache: Where its answers are kept.
 
         Raises:
             BadInputError: If what is installed would give other numbers than the reference has:
@@ -120,13 +131,16 @@ class Reference:
                 f"{', '.join(unknown)}.",
                 "Use the pickwell that scored it, or score it again.",
             )
-        models = models_from_spec(manifest["options"]["models"], list(stored))
+        models = models_from_spec(
+            manifest["options"]["models"], list(stored), judge_spec, judge_options, judge_cache
+        )
         metrics = make_metrics(models, list(stored))
         changed = [m.spec.name for m in metrics if metric_key(m) != stored[m.spec.name]]
         was = manifest["models"]
         now: dict[str, Any] = {
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
+            "judge": models.judge and models.judge.key,
         }
         other = [
             f"{role.replace('_', ' ')} {was.get(role)} there, {key} here"
