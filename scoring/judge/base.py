@@ -165,8 +165,13 @@ class Usage:
 class Judge(Protocol):
     """A model that rates pairs. Constructing one is cheap; nothing is asked before ``judge``."""
 
-    options: JudgeOptions
-    usage: Usage
+    @property
+    def options(self) -> JudgeOptions:
+        """How it asks."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it took so far."""
 
     @property
     def name(self) -> str:
