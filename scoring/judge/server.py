@@ -48,7 +48,7 @@ class Server:
         key = _api_key()
         return httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(self.options.timeout, connect=min(self.options.timeout, _LOOK)),
+            timeout=httpx2.Timeout(self.options.timeout, connect=_LOOK),
             limits=httpx2.Limits(max_connections=self.options.in_flight + 1),
             # a proxy knows nothing of this machine's own servers
             trust_env=httpx2.URL(self.url).host not in _LOCAL,
@@ -59,7 +59,7 @@ class Server:
         import httpx2
 
         try:
-            reply = await client.get(f"{self.url}/models", timeout=min(self.options.timeout, _LOOK))
+            reply = await client.get(f"{self.url}/models", timeout=_LOOK)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             line = f"No server answers at {self.url} ({_words(error)}): start it, or check the "
             return False, False, line + "address."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,10 +55,11 @@ def parse_judge_spec(text: str) -> JudgeSpec:
         if not model or rest.endswith("@"):
             raise BadInputError(f"The judge {text!r} names no model or no revision.", EXAMPLE)
         return JudgeSpec("vllm", model, revision=revision or None)
-    model, _, url = rest.rpartition("@")
-    if not model:
+    # a model's name may hold an @, and so may an address (which is refused below)
+    parts = re.match(r"(.+?)@(https?://.*)", rest) or re.match(r"(.+)@(.*)", rest)
+    if parts is None:
         raise BadInputError(f"The judge {text!r} does not say where its server is.", EXAMPLE)
-    return JudgeSpec("openai", model, url=_url(url, text))
+    return JudgeSpec("openai", parts[1], url=_url(parts[2], text))
 
 
 def judge_from_spec(
