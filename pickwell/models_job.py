@@ -55,7 +55,12 @@ def check_models(
                 role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
             )
             said = model.name if model.name.startswith(spec.partition(":")[0] + ":") else spec
-            if load:
+            if role == "judge":
+                there, said = model.check()
+                if not there:
+                    found.append(Checked(role, spec, said))
+                    continue
+            elif load:
                 said += f"; {_tried(role, model)}"
             found.append(Checked(role, said))
         except BadInputError as error:
@@ -85,8 +90,6 @@ def _tried(role: str, model: Any) -> str:
     elif role == "language_model":
         nll = model.response_likelihood([question], [answer])[0].nll
         said = f"{nll:.2f} nats per token"
-    elif role == "reward":
-        said = f"reward {model.rewards([question], [answer])[0].value:.3f}"
     else:
-        said = "there"
+        said = f"reward {model.rewards([question], [answer])[0].value:.3f}"
     return f"loaded and tried in {time.perf_counter() - started:.1f} s: {said}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from scoring.engine import EngineOptions
+    from scoring.judge.base import JudgeOptions
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -83,6 +84,7 @@ def score(
         raise BadInputError("--chosen means nothing without --like.", "Give --like RUN as well.")
     if options:
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
+    settings = _with_rubric(settings, given)
     from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
     from scoring.imported import imported_table, read_imported
@@ -101,6 +103,9 @@ def score(
         names,
         allow_pickle=settings.allow_pickle,
         trust_remote_code=settings.trust_remote_code,
+        judge_spec=settings.judge,
+        judge_options=judge_options(settings),
+        judge_cache=settings.cache or default_cache(),
     )
     metrics = make_metrics(models, names)
     samples, total = samples_of(source, settings)
@@ -167,6 +172,24 @@ def engine_options(settings: ScoreConfig) -> EngineOptions:
         thumbnail=settings.thumbnail,
         seed=settings.seed,
     )
+
+
+def judge_options(settings: ScoreConfig) -> JudgeOptions:
+    """How the judge is asked."""
+    from scoring.judge.base import JudgeOptions
+
+    return JudgeOptions(**settings.judge_options.model_dump())
+
+
+def _with_rubric(settings: ScoreConfig, given: dict[str, Any]) -> ScoreConfig:
+    """A preset's own rubric, where none was named."""
+    from scoring.model_specs import parse_models
+
+    rubric = parse_models(settings.models).rubric
+    if rubric is None or "rubric" in (given.get("judge_options") or {}):
+        return settings
+    options = settings.judge_options.model_copy(update={"rubric": rubric})
+    return settings.model_copy(update={"judge_options": options})
 
 
 def metric_names(words: list[str] | None) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -40,7 +40,29 @@ def print_run(run: Run) -> None:
             out.print(f"  {row['where']}: {row['error']}", markup=False, soft_wrap=True)
         if bad > 10:
             out.print(f"  ... and {bad - 10:,} more: see the column 'error' of scores.parquet")
+    _print_judging(manifest)
     out.print(f"Run: {run.folder}", markup=False, soft_wrap=True)
+
+
+def _print_judging(manifest: dict[str, Any]) -> None:
+    """What the judge did, what it took, and what is still to be asked."""
+    judge = manifest.get("judge")
+    if judge is not None:
+        tokens = judge["prompt_tokens"] + judge["completion_tokens"]
+        price = f", cost {judge['cost']:.4g}" if "cost" in judge else ""
+        never = f", {judge['unrated']:,} without a rating" if judge["unrated"] else ""
+        out.print(
+            f"Judge: {judge['answered']:,} judged{never}, {judge['from_cache']:,} from the cache, "
+            f"{judge['failed']:,} failed; {counted(judge['requests'], 'request')}, "
+            f"{tokens:,} tokens{price}, {judge['seconds']:,.0f} s.",
+            soft_wrap=True,
+        )
+        for reason, count in judge.get("failed_because", {}).items():
+            out.print(f"  {count:,}: {reason}", markup=False, soft_wrap=True)
+    for name, count in manifest.get("unfinished", {}).items():
+        out.print(
+            f"Type the same command again to {name} the {count:,} that failed.", style="yellow"
+        )
 
 
 def print_selection(selection: Selection, folder: Path) -> None:

@@ -132,6 +132,7 @@ def score(
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
             "reward": models.reward and models.reward.key,
+            "judge": models.judge and models.judge.key,
             "specs": dict(models.specs),
         },
         "metrics": {metric.spec.name: metric_key(metric) for metric in metrics},
@@ -142,6 +143,8 @@ def score(
             **{name: mapper.computed[name] for name in mapper.stores},
             **pool_rows,
         },
+        "unfinished": dict(mapper.unfinished),
+        **_judging(models, metrics),
         "seed": options.seed,
         "seconds": round(time.perf_counter() - started, 2),
         "seconds_by_stage": {name: round(value, 2) for name, value in mapper.seconds.items()},
@@ -209,10 +212,20 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
         lacks_encoder = needs & {"image_embedding", "text_embedding"} and models.encoder is None
         lacks_model = "language_model" in needs and models.language_model is None
         lacks_reward = "reward_model" in needs and models.reward is None
-        if names is None and (lacks_encoder or lacks_model or lacks_reward):
+        lacks_judge = "judge" in needs and models.judge is None
+        lacks = lacks_encoder or lacks_model or lacks_reward or lacks_judge
+        if names is None and lacks:
             continue
         metrics.append(known[name](models))
     return metrics
+
+
+def _judging(models: Models, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """What the judge was asked and what it took, where there was one."""
+    if models.judge is None or not any("judge" in metric.spec.needs for metric in metrics):
+        return {}
+    told = models.judge.usage.summary(models.judge.options)
+    return {"judge": {"name": models.judge.name, **told}}
 
 
 def _kind(metric: Metric) -> str:

@@ -21,6 +21,7 @@ from scoring.images import (
     vectors_table,
 )
 from scoring.metric import Batch, SampleMetric, metric_key
+from scoring.pictures import Picture
 from scoring.shards import Shard
 from scoring.store import KeyedStore, content_key
 
@@ -37,6 +38,7 @@ class Mapper:
 
     Attributes:
         computed: Rows really computed, per metric, and ``texts_encoded``.
+        unfinished: Rows that failed for now, per metric that has any.
         seconds: Where the time went.
     """
 
@@ -62,6 +64,7 @@ class Mapper:
             )
         )
         self.computed: Counter[str] = Counter()
+        self.unfinished: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}
 
     def forget(self) -> None:
@@ -155,6 +158,8 @@ class Mapper:
         keys = [shard.contents[index] for index in shard.good]
         first = {shard.contents[index]: index for index in reversed(shard.good)}
         missing = store.missing(keys)
+        failed: dict[bytes, int] = {}
+        unkept = store.schema.empty_table()
         if missing:
             todo = [first[key] for key in missing]
             batch = Batch(
@@ -162,6 +167,7 @@ class Mapper:
                 [shard.samples[index].response for index in todo],
                 [vectors[index] for index in todo],
                 self.embed_texts if self.encoder is not None else None,
+                [self._pictures(shard, index) for index in todo],
             )
             result = metric.score(batch)
             columns: dict[str, Any] = {
@@ -171,9 +177,25 @@ class Mapper:
                 for column in metric.spec.columns
             }
             columns["notes"] = pa.array(list(result.notes), pa.string())
-            store.append(missing, pa.table(columns))
-            self.computed[metric.spec.name] += len(missing)
-        return store.take(keys)
+            rows = pa.table(columns)
+            again = list(result.retry or [False] * len(missing))
+            kept = [row for row, retry in enumerate(again) if not retry]
+            store.append([missing[row] for row in kept], rows.take(pa.array(kept, pa.int64())))
+            self.computed[metric.spec.name] += len(kept)
+            failed = {key: row for row, key in enumerate(missing) if again[row]}
+            unkept = rows.cast(store.schema)
+        if not failed:
+            return store.take(keys)
+        self.unfinished[metric.spec.name] += sum(key in failed for key in keys)
+        stored = [key for key in dict.fromkeys(keys) if key not in failed]
+        both = pa.concat_tables([unkept, store.take(stored)])
+        places = failed | {key: len(unkept) + row for row, key in enumerate(stored)}
+        return both.take(pa.array([places[key] for key in keys], pa.int64()))
+
+    def _pictures(self, shard: Shard, index: int) -> list[Picture]:
+        """The images of a good row, to be opened when a metric asks for them."""
+        refs, keys = shard.samples[index].images, shard.image_keys[index]
+        return [Picture(key, ref, self.images.limits) for key, ref in zip(keys, refs, strict=True)]
 
 
 def _split(flat: np.ndarray, lengths: Sequence[int]) -> list[np.ndarray]:

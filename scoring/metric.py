@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from scoring.encoders.base import ImageTextEncoder
+    from scoring.judge.base import Judge
     from scoring.language_model import LanguageModel
+    from scoring.pictures import Picture
     from scoring.reward_model import RewardModel
 
 Direction = Literal["higher", "lower", "none"]
@@ -31,6 +33,7 @@ Need = Literal[
     "text_embedding",
     "language_model",
     "reward_model",
+    "judge",
     "pool",
 ]
 
@@ -75,10 +78,13 @@ class Scores:
         columns: Column name to n values; a missing value is ``None`` (or NaN in a float array).
         notes: Per row, why something is missing (``None`` where nothing is). A note explains a
             null; it does not make the row a bad one.
+        retry: Per row, whether it failed only for now: it is null in this run and is not kept, so
+            that the next run computes it again. ``None``: no row did.
     """
 
     columns: dict[str, Sequence[Any] | np.ndarray]
     notes: Sequence[str | None]
+    retry: Sequence[bool] | None = None
 
 
 @dataclass(slots=True)
@@ -92,12 +98,15 @@ class Batch:
             rows where the sample has no image (or needs it not).
         embed_texts: Strings to unit float32 vectors of shape (len, dim), through the store, so
             that no string is encoded twice.
+        pictures: n sequences of the row's images, each read and decoded only when it is asked to
+            be.
     """
 
     instructions: Sequence[str]
     responses: Sequence[str]
     image_vectors: Sequence[np.ndarray] = ()
     embed_texts: Callable[[Sequence[str]], np.ndarray] | None = None
+    pictures: Sequence[Sequence[Picture]] = ()
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -140,6 +149,7 @@ class Models:
     encoder: ImageTextEncoder | None = None
     language_model: LanguageModel | None = None
     reward: RewardModel | None = None
+    judge: Judge | None = None
     specs: Mapping[str, str] = field(default_factory=dict)
 
 

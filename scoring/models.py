@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
@@ -10,6 +11,7 @@ from scoring.metric import Models, Need, registry
 from scoring.model_specs import NONE, ModelSpecs, parse_models
 
 if TYPE_CHECKING:
+    from scoring.judge.base import Judge, JudgeOptions
     from scoring.language_model import LanguageModel
 
 NEEDS: dict[str, frozenset[Need]] = {
@@ -28,6 +30,9 @@ def models_from_spec(
     *,
     allow_pickle: Collection[str] = (),
     trust_remote_code: Collection[str] = (),
+    judge_spec: str | None = None,
+    judge_options: JudgeOptions | None = None,
+    judge_cache: Path | None = None,
 ) -> Models:
     """Models by specification (:func:`scoring.model_specs.parse_models`).
 
@@ -39,6 +44,9 @@ def models_from_spec(
         metrics: Only these metrics will be made; a model that none of them needs is left out.
         allow_pickle: Names of models whose weights may be read though they are pickles.
         trust_remote_code: Names of models whose own code may run.
+        judge_spec: The judge, over what ``text`` says.
+        judge_options: How the judge is asked.
+        judge_cache: Folder in which its answers are kept; ``None``: nowhere.
 
     Raises:
         BadInputError: For a spec that nothing answers to, a package that is not installed, or a
@@ -53,7 +61,27 @@ def models_from_spec(
             made[role] = model_of_role(
                 role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
             )
-    return Models(text, specs=resolved(specs, made), **made)
+    asked = judge_spec or (None if specs.judge == NONE else specs.judge)
+    judge = _judge(metrics, asked, judge_options, judge_cache)
+    told = resolved(specs, made) | ({"judge": asked} if asked else {})
+    return Models(text, judge=judge, specs=told, **made)
+
+
+def _judge(
+    metrics: Sequence[str] | None,
+    spec: str | None,
+    options: JudgeOptions | None,
+    cache: Path | None,
+) -> Judge | None:
+    from scoring.judge.spec import EXAMPLE, judge_from_spec
+
+    wanted = metrics is None or "judge" in metrics
+    if spec is not None:
+        judge = judge_from_spec(spec, options, cache)
+        return judge if wanted else None
+    if metrics is not None and wanted:
+        raise BadInputError("The metric judge needs a judge: name one after --judge.", EXAMPLE)
+    return None
 
 
 def model_of_role(
@@ -82,6 +110,10 @@ def model_of_role(
             allow_pickle=_named(spec, allow_pickle),
             trust_remote_code=_named(spec, trust_remote_code),
         )
+    if role == "judge":
+        from scoring.judge.spec import judge_from_spec
+
+        return judge_from_spec(spec)
     raise BadInputError(f"There is no role {role!r}.", "Check the word before the equals sign.")
 
 
@@ -101,7 +133,6 @@ def language_model_from_spec(spec: str) -> LanguageModel:
             f"There is no language model {spec!r}.", f"Known: {', '.join(LANGUAGE_MODELS)}."
         )
     from functools import partial
-    from pathlib import Path
 
     from scoring.hub_models import fetch_weights, hub_model
     from scoring.transformers_language_model import TransformersLanguageModel

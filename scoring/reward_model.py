@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from data_cards.errors import BadInputError
 from scoring.hub_models import HubModel, fetch_weights, hub_model, only_pickled
-from scoring.transformers_language_model import _folder_hash, quiet_transformers
+from scoring.transformers_language_model import folder_hash, quiet_transformers
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +105,7 @@ class SequenceRewardModel:
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits that change with weights, length limit and arithmetic."""
-        identity = str(self.hub) if self.hub else _folder_hash(self._folder)
+        identity = str(self.hub) if self.hub else folder_hash(self._folder)
         parts = ("1", identity, self._wanted_dtype)
         return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
 

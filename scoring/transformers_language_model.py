@@ -81,7 +81,7 @@ class TransformersLanguageModel:
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits that change with the weights, the template and the limit."""
-        identity = self._identity or _folder_hash(self._folder)
+        identity = self._identity or folder_hash(self._folder)
         parts = (identity, self._chat_template or "", str(self.max_tokens), self._dtype)
         return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
 
@@ -280,7 +280,7 @@ class TransformersLanguageModel:
         return [tuple(tokens) for tokens in encoded["input_ids"]]
 
 
-def _folder_hash(folder: Path) -> str:
+def folder_hash(folder: Path) -> str:
     """SHA-256 over the names and contents of a model folder's files."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):

@@ -22,6 +22,14 @@ def score(
         None, help="Model whose weights may be read though they are pickles."
     ),
     trust_remote_code: list[str] = typer.Option(None, help="Model whose own code may run."),
+    judge: str = typer.Option(
+        None, help="Ask a judge: openai:MODEL@http://HOST:PORT/v1, or vllm:MODEL (docs/judge.md)."
+    ),
+    rubric: str = typer.Option(None, help="What the judge rates: aspects (default), or paper."),
+    judge_images: bool = typer.Option(
+        None, "--judge-images/--no-judge-images", help="Whether the judge is shown the pictures."
+    ),
+    in_flight: int = typer.Option(None, min=1, help="Questions to the judge under way at once."),
     metrics: str = typer.Option(
         None, help="Comma-separated metrics or columns; default: all that apply."
     ),
@@ -78,6 +86,7 @@ def score(
         models=models,
         allow_pickle=allow_pickle or None,
         trust_remote_code=trust_remote_code or None,
+        judge=judge,
         metrics=[m.strip() for m in metrics.split(",") if m.strip()] if metrics else None,
         format=format,
         images=images,
@@ -97,6 +106,9 @@ def score(
         max_pixels=max_pixels,
         seed=seed,
     )
+    asked = overrides(rubric=rubric, images=judge_images, in_flight=in_flight)
+    if asked:
+        given["judge_options"] = settings.judge_options.model_dump(exclude_unset=True) | asked
     with progress() as update:
         run = run_score(
             data, out, config=settings, on_progress=update, on_source=print_source, **given

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from data_cards.errors import BadInputError
 from scoring.engine import make_metrics
+from scoring.judge.base import JudgeOptions
 from scoring.metric import Metric, Models, Pool, metric_key, registry
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import JointSpace
@@ -150,8 +151,18 @@ class Reference:
                 same[row] = own[row] if own[row] >= 0 else first.get(content, -1)
         return own, same
 
-    def models_and_metrics(self) -> tuple[Models, list[Metric]]:
+    def models_and_metrics(
+        self,
+        judge_spec: str | None = None,
+        judge_options: JudgeOptions | None = None,
+        judge_cache: Path | None = None,
+    ) -> tuple[Models, list[Metric]]:
         """The models and metrics of the reference, as installed here, in its order.
+
+        Args:
+            judge_spec: Where its judge is now.
+            judge_options: How it is asked now.
+            judge_cache: Where its answers are kept.
 
         Raises:
             BadInputError: If what is installed would give other numbers than the reference has:
@@ -172,6 +183,9 @@ class Reference:
             list(stored),
             allow_pickle=options.get("allow_pickle", ()),
             trust_remote_code=options.get("trust_remote_code", ()),
+            judge_spec=judge_spec,
+            judge_options=judge_options or JudgeOptions(**options.get("judge_options", {})),
+            judge_cache=judge_cache,
         )
         metrics = make_metrics(models, list(stored))
         changed = [m.spec.name for m in metrics if metric_key(m) != stored[m.spec.name]]
@@ -180,6 +194,7 @@ class Reference:
             "encoder": models.encoder and models.encoder.key,
             "language_model": models.language_model and models.language_model.key,
             "reward": models.reward and models.reward.key,
+            "judge": models.judge and models.judge.key,
         }
         other = [
             f"{role.replace('_', ' ')} {was.get(role)} there, {key} here"

@@ -1,0 +1,216 @@
+"""A judge behind HTTP: many questions under way, failures tried again, outages outlived."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from data_cards.errors import BadInputError, BadRowError
+from scoring.judge import ratings, rubrics
+from scoring.judge.base import JudgeItem, Judgement, JudgeOptions, OnResult, Usage, ignore
+from scoring.judge.cache import AnswerCache
+from scoring.judge.event_loop import run
+from scoring.judge.keys import identity_hash, item_key, judge_key
+from scoring.judge.replies import AllRefusedError, RowRefusedError, TransientError
+from scoring.judge.server import Server
+from scoring.judge.spec import JudgeSpec
+
+if TYPE_CHECKING:
+    import httpx2
+    from tenacity import AsyncRetrying
+
+OUT = 5
+"""Rows in succession that are given up, none answered between, before no more are sent."""
+
+LONGEST_WAIT = 300.0
+"""Seconds that a server may ask to wait; a row that it would keep longer fails for now."""
+
+_RANDOM = random.SystemRandom()  # the global generator is left alone
+
+
+class HttpJudge:
+    """Any server with the chat completions interface (vLLM, SGLang, llama.cpp, hosted ones).
+
+    The key is taken from ``PICKWELL_JUDGE_API_KEY`` or ``OPENAI_API_KEY`` when the first request
+    is made; it is written nowhere.
+
+    Args:
+        spec: Model and address.
+        options: How to ask.
+        cache: Where answers are kept; ``None``: nowhere.
+    """
+
+    def __init__(self, spec: JudgeSpec, options: JudgeOptions, cache: AnswerCache | None) -> None:
+        if spec.url is None:
+            raise ValueError("a judge over HTTP needs an address")
+        self.name = str(spec)
+        self.options = options
+        self.usage = Usage()
+        # Not the port: a server that is started again often has another.
+        identity = f"openai:{spec.model}@{urlsplit(spec.url).hostname}"
+        self.key = judge_key(identity, options)
+        self._identity = identity_hash(identity, options)
+        self._server = Server(spec.url, spec.model, options, self.usage)
+        self._cache = cache
+        self._spent = 0  # rows given up since one was last answered
+        self._stopped: str | None = None  # why no more is sent
+        self._blind: str | None = None  # why no more pictures are sent
+
+    def check(self) -> tuple[bool, str]:
+        """Whether the server is there and serves the model, in one line."""
+
+        async def look() -> tuple[bool, str]:
+            async with self._server.client() as client:
+                return (await self._server.look(client))[1:]
+
+        return run(look())
+
+    def judge(self, items: Sequence[JudgeItem], on_result: OnResult = ignore) -> list[Judgement]:
+        """Judge every item; works from a thread that has a running loop, too.
+
+        Raises:
+            BadInputError: If the server is not there, or refuses everything, from the start. A
+                failure later on leaves rows that may be asked about again.
+        """
+        started = time.perf_counter()
+        try:
+            return run(self._judge(items, on_result))
+        finally:
+            self.usage.seconds += time.perf_counter() - started
+
+    async def _judge(self, items: Sequence[JudgeItem], on_result: OnResult) -> list[Judgement]:
+        results: dict[int, Judgement] = {}
+
+        def done(index: int, judgement: Judgement) -> None:
+            results[index] = judgement
+            self.usage.count(judgement)
+            on_result(index, judgement)
+
+        todo: list[int] = []
+        for index, item in enumerate(items):
+            known = self._cache.get(self._item_key(item)) if self._cache else None
+            if known is None:
+                todo.append(index)
+            else:
+                done(index, known)
+        if todo:
+            async with self._server.client() as client:
+                await self._greet(client)
+                queue = iter(todo)
+
+                async def worker(queue: Iterator[int]) -> None:
+                    for index in queue:
+                        done(index, await self._row(client, items[index]))
+
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        for _ in range(min(self.options.in_flight, len(todo))):
+                            group.create_task(worker(queue))
+                except BaseExceptionGroup as several:
+                    raise several.exceptions[0] from None
+        return [results[index] for index in range(len(items))]
+
+    async def _greet(self, client: httpx2.AsyncClient) -> None:
+        """Look whether the server is there, before the first question and after an outage."""
+        if self._stopped is None and self.usage.requests:
+            return
+        there, _, line = await self._server.look(client)
+        if there:
+            self._stopped, self._spent = None, 0
+        else:
+            self._refuse_all(line, "")
+            self._stopped = line
+
+    async def _row(self, client: httpx2.AsyncClient, item: JudgeItem) -> Judgement:
+        """One row, tried until it is answered, refused, or given up; its answer is stored."""
+        shows = bool(item.pictures) and self.options.sends_images
+        reason = self._stopped or (self._blind if shows else None)
+        if reason is not None:
+            return Judgement(reason=f"not asked: {reason}", retryable=True)
+        try:
+            jpegs = await asyncio.to_thread(self._jpegs, item) if shows else []
+        except BadRowError as error:
+            return Judgement(reason=error.reason)
+        messages = rubrics.messages(rubrics.question(item, self.options), jpegs)
+        try:
+            judgement = await self._persist(client, messages, bool(jpegs))
+        except RowRefusedError as error:
+            judgement = Judgement(reason=self._server.hide(error.reason), retryable=not error.final)
+        except AllRefusedError as error:
+            reason = self._server.hide(error.reason)
+            self._refuse_all(f"{reason}.", error.remedy)
+            if error.pictures:
+                self._blind = f"{reason}. {error.remedy}"
+            else:
+                self._stopped = f"{reason}. {error.remedy}"
+            return Judgement(reason=f"{reason}. {error.remedy}", retryable=True)
+        except TransientError as error:
+            judgement = Judgement(reason=self._server.hide(error.reason), retryable=True)
+        if judgement.retryable:
+            self._spent += 1
+            if self._spent >= OUT and self._stopped is None:
+                rows = f"{self._spent} rows in succession failed"
+                self._stopped = f"{rows}, the last: {judgement.reason}"
+        else:
+            self._spent = 0
+            if self._cache is not None:
+                self._cache.put(self._item_key(item), judgement)
+        return judgement
+
+    async def _persist(
+        self, client: httpx2.AsyncClient, messages: list[dict[str, Any]], pictures: bool
+    ) -> Judgement:
+        """Ask until there is an answer that can be read, or the tries are used up."""
+        read = written = 0
+        try:
+            async for attempt in self._tries():
+                with attempt:
+                    self.usage.retries += attempt.retry_state.attempt_number > 1
+                    reply = await self._server.ask(client, messages, pictures)
+                    read += reply.prompt_tokens
+                    written += reply.completion_tokens
+                    found = ratings.read(self.options.rubric, reply.text, reply.tokens)
+        except ratings.UnreadableError as error:
+            # The model's own answer, not an accident: asking again another day would not help.
+            found = Judgement(reason=f"{'cut off: ' if reply.cut else ''}{error}")
+        return replace(found, prompt_tokens=read, completion_tokens=written)
+
+    def _tries(self) -> AsyncRetrying:
+        """Exponential back-off with jitter, at least as long as the server asks to wait."""
+        from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+        def asked(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return (error.wait or 0.0) if isinstance(error, TransientError) else 0.0
+
+        def wait(state: RetryCallState) -> float:
+            longest = min(self.options.backoff * 2 ** (state.attempt_number - 1), 30.0)
+            return asked(state) + _RANDOM.uniform(longest / 2, longest)
+
+        def stop(state: RetryCallState) -> bool:
+            spent = state.attempt_number >= self.options.attempts
+            return spent or self._stopped is not None or asked(state) > LONGEST_WAIT
+
+        return AsyncRetrying(
+            retry=retry_if_exception_type((TransientError, ratings.UnreadableError)),
+            stop=stop,
+            wait=wait,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+
+    def _jpegs(self, item: JudgeItem) -> list[bytes]:
+        return [picture.jpeg(self.options.image_side) for picture in item.pictures]
+
+    def _item_key(self, item: JudgeItem) -> bytes:
+        return item_key(self._identity, item, self.options)
+
+    def _refuse_all(self, message: str, remedy: str) -> None:
+        """End the run at once if the judge never worked; later on, go on without it."""
+        if not self.usage.answered + self.usage.unrated:
+            raise BadInputError(f"The judge {self.name}: {message}", remedy)
