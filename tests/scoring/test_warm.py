@@ -78,3 +78,15 @@ def plain_png():
     buffer = BytesIO()
     Image.new("RGB", (12, 10), (200, 30, 30)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_broken_bytes_are_told_of_under_their_own_name(engine):
+    """Not under the name that somebody else gave the same bytes before."""
+
+    def named(name):
+        images = (ImageRef(name, data=b"\x89PNG\r\n\x1a\n torn"),)
+        return Sample(name, (Turn("user", "What?"), Turn("assistant", "A word.")), images)
+
+    errors = [engine.score([named(name)]).scores["error"][0].as_py() for name in ("a", "b", "")]
+    assert [error.rsplit(": ", 1)[-1] for error in errors[:2]] == ["a", "b"]
+    assert errors[0].removesuffix(": a") == errors[2]
