@@ -118,7 +118,7 @@ def test_hostile_pictures_are_bad_pairs(client, image, reason):
         (b"{}", {}, 415),
         (b"{}", {"content-type": "text/plain"}, 415),
         (b"x", {"content-type": "multipart/form-data; boundary=y"}, 400),
-        (json.dumps({"pairs": [{}] * 9}).encode(), JSON, 413),
+        (json.dumps({"pairs": [{}] * 9}).encode(), JSON, 422),
     ],
 )
 def test_hostile_bodies_are_refused(client, body, headers, status):
@@ -276,7 +276,7 @@ def test_a_failure_says_nothing_of_itself(serving, slow, monkeypatch):
 
 def test_a_token_opens_the_door(serving):
     with serving(token="s3cret") as client:
-        assert client.get("/health").status_code == 200
+        assert client.get("/health").status_code == client.get("/ready").status_code == 200
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic s3cret"},
                         {"authorization": "Bearer s\u00e9cret".encode("latin-1")}):  # fmt: skip
             done = client.get("/about", headers=headers)
