@@ -235,10 +235,15 @@ def _reduced(image: Image.Image, least: tuple[int, int] | None) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _bad(reason: str, name: str) -> BadRowError:
+def with_name(reason: str, name: str) -> str:
+    """Why an image is bad, with its name as far as it can be shown."""
     shown = "".join(c if c.isprintable() else "?" for c in name)
     shown = shown if len(shown) <= 120 else shown[:117] + "..."
-    return BadRowError(f"{reason}: {shown}" if shown else reason)
+    return f"{reason}: {shown}" if shown else reason
+
+
+def _bad(reason: str, name: str) -> BadRowError:
+    return BadRowError(with_name(reason, name))
 
 
 def _words(error: BaseException) -> str:

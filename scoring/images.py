@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from data_cards.downloader import Downloader
     from scoring.encoders.base import ImageTextEncoder
 
-DECODE_VERSION = 3
+DECODE_VERSION = 4
 DECODE_TARGET = (256, 256)
 FACTS = pa.schema(
     [
@@ -150,14 +150,12 @@ class ImageStage:
         """Start reading and hashing the bytes of ``refs``."""
         return [self.readers.submit(self._read, ref) for ref in refs]
 
-    def start_decoding(
-        self, refs: Sequence[ImageRef], loaded: Sequence[LoadedImage]
-    ) -> dict[bytes, Future[_Decoded]]:
+    def start_decoding(self, loaded: Sequence[LoadedImage]) -> dict[bytes, Future[_Decoded]]:
         """Start decoding those of which something is missing and that nobody else decodes."""
         jobs: dict[bytes, Future[_Decoded]] = {}
         known = [image.key for image in loaded if image.key and image.key in self.facts]
         hopeless = {k for k, error in zip(known, self.errors(known), strict=True) if error}
-        for ref, image in zip(refs, loaded, strict=True):
+        for image in loaded:
             key, data, image.data = image.key, image.data, None
             taken = key in jobs or key in self._claimed or key in hopeless
             if key is None or data is None or taken:
@@ -165,7 +163,7 @@ class ImageStage:
             wanted = self._wanted(key)
             if wanted:
                 self._claimed.add(key)
-                jobs[key] = self.pool.submit(self._decode, data, ref.name, wanted)
+                jobs[key] = self.pool.submit(self._decode, data, wanted)
         return jobs
 
     def finish(self, jobs: Mapping[bytes, Future[_Decoded]]) -> None:
@@ -200,7 +198,7 @@ class ImageStage:
         self._claimed.difference_update(done)
 
     def errors(self, keys: Sequence[bytes]) -> list[str | None]:
-        """Why each image could not be decoded; ``None`` where it could."""
+        """Why each image could not be decoded, without its name; ``None`` where it could."""
         return self.facts.take(keys, ["error"])["error"].to_pylist()
 
     def vectors_of(self, keys: Sequence[bytes]) -> np.ndarray:
@@ -224,9 +222,9 @@ class ImageStage:
             return LoadedImage(None, None, error.reason)
         return LoadedImage(content_key(data), data)
 
-    def _decode(self, data: bytes, name: str, wanted: frozenset[str]) -> _Decoded:
+    def _decode(self, data: bytes, wanted: frozenset[str]) -> _Decoded:
         try:
-            image, facts = decode(data, name, limits=self.limits, target=DECODE_TARGET)
+            image, facts = decode(data, limits=self.limits, target=DECODE_TARGET)
         except BadRowError as error:
             return _Decoded({"error": error.reason})
         except MemoryError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from data_cards.images import with_name
 from data_cards.sample import ImageRef, Sample
 from scoring.images import ImageStage, LoadedImage
 from scoring.store import content_key
@@ -53,8 +54,12 @@ class Shard:
         decoding = dict(zip(found, images.errors(found), strict=True))
         for index, row in enumerate(self._loaded):
             keys = [image.key for image in row if image.key is not None]
-            for number, image in enumerate(row, 1):
-                problem = image.error or (image.key and decoding[image.key])
+            refs = _readable(self.samples[index])
+            for number, (ref, image) in enumerate(zip(refs, row, strict=True), 1):
+                problem = image.error
+                if image.key is not None and decoding[image.key] is not None:
+                    # the store knows bytes, and the same bytes may have many names
+                    problem = with_name(str(decoding[image.key]), ref.name)
                 if problem and self.errors[index] is None:
                     place = f"image {number} of {len(row)}: " if len(row) > 1 else ""
                     self.errors[index] = place + problem
@@ -91,8 +96,7 @@ def _decode(shard: Shard, images: ImageStage) -> None:
     if shard._loaded:
         return
     shard._loaded = [[future.result() for future in row] for row in shard._loads]
-    refs = [ref for sample in shard.samples for ref in _readable(sample)]
-    shard._jobs = images.start_decoding(refs, [image for row in shard._loaded for image in row])
+    shard._jobs = images.start_decoding([image for row in shard._loaded for image in row])
 
 
 def _readable(sample: Sample) -> list[ImageRef]:

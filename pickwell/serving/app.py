@@ -17,7 +17,7 @@ from pickwell import __version__
 from pickwell.serving.about import about, answer, reference
 from pickwell.serving.limits import Limits, Refused
 from pickwell.serving.messages import AboutOut, AnswerOut, HealthOut, ProblemOut
-from pickwell.serving.openapi import REFUSALS, SCORE_BODY, describe
+from pickwell.serving.openapi import OPEN, REFUSALS, SCORE_BODY, describe
 from pickwell.serving.requests import RequestReader
 from pickwell.serving.service import Service
 
@@ -38,7 +38,7 @@ def create_app(
     Args:
         service: Started and stopped with the application.
         reader: Takes requests apart.
-        token: What a request must bear, except to ``/health``.
+        token: What a request must bear, except to :data:`OPEN`.
         hosts: Names that the service may be called by, so that no web page reaches a local one
             under a name of its own; ``None``: any.
         on_failure: Called if the models cannot be loaded.
@@ -53,7 +53,7 @@ def create_app(
     async def front_door(request: Request) -> None:
         if hosts is not None and request.url.hostname not in hosts:
             raise Refused(421, "The service is not called by this name.", "Use its address.")
-        if token is None or request.url.path == "/health":
+        if token is None or request.url.path in OPEN:
             return
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):

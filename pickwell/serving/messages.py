@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DRAWING = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEUlEQVR4nGP4z8AARAwQCgAf7gP9NhkEhwAA"
-    "AABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAGklEQVR4nGPUCDjBAAML3iTA2UwMOMDglAAAY74D"
+    "PC3Cj9YAAAAASUVORK5CYII="
 )
-"""A picture of 2 x 2 pixels, for the examples."""
+"""A picture of 8 x 8 pixels, for the examples."""
 
 
 class _Given(BaseModel):

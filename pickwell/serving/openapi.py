@@ -11,14 +11,16 @@ from pydantic.json_schema import models_json_schema
 from pickwell.serving.messages import DRAWING, FormIn, PairIn, ProblemOut, batch_model
 from pickwell.serving.requests import FORM, JSON, RequestReader
 
+OPEN = ("/health", "/ready")
+"""What is answered without a token."""
 _WHY = {
     400: "The body is no JSON, or no form.",
     401: "The bearer token is missing or wrong.",
     408: "The body did not arrive in time.",
-    413: "Too large, or too many pairs.",
+    413: "Too large.",
     415: "Neither JSON nor a form.",
     421: "The service is not called by this name.",
-    422: "Not the fields that are expected.",
+    422: "Not the fields that are expected, or too many pairs.",
     500: "pickwell failed; its log says why.",
     503: "No place in the queue, no answer in time, or the models are being loaded.",
 }
@@ -78,7 +80,7 @@ def describe(app: FastAPI, reader: RequestReader, needs_token: bool) -> None:
             components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             for path, routes in document["paths"].items():
                 for route in routes.values():
-                    route["security"] = [] if path == "/health" else [{"token": []}]
+                    route["security"] = [] if path in OPEN else [{"token": []}]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

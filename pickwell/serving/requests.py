@@ -70,7 +70,7 @@ class RequestReader:
         pairs = content["pairs"]
         if isinstance(pairs, list) and len(pairs) > limits.max_batch:
             raise Refused(
-                413,
+                422,
                 f"The request has {len(pairs)} pairs, more than {limits.max_batch}.",
                 "Send fewer at a time.",
             )

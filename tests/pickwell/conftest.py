@@ -145,3 +145,35 @@ def pickwell_here(tmp_path: Path, monkeypatch, capsys) -> Callable[..., SimpleNa
         return SimpleNamespace(returncode=code, stdout=captured.out, stderr=captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory) -> SimpleNamespace:
+    """Thirty pairs scored without a model, twelve of them chosen; and twelve new pairs, all kinds.
+
+    Read only: ``home`` with ``run``, ``chosen`` and ``new.jsonl``; ``cache``; ``record``, ``draw``.
+    """
+    from pickwell.scoring_job import score
+    from pickwell.selection_job import select
+
+    home = tmp_path_factory.mktemp("plain")
+    for number in range(44):
+        draw(home / "images" / f"{number}.png", number)
+    (home / "images" / "torn.png").write_bytes((home / "images" / "1.png").read_bytes()[:200])
+    records = [record(n, f"images/{n}.png") for n in range(30)]
+    new = [record(n, f"images/{n}.png") for n in range(30, 38)]
+    new.append(record(38, None))
+    new.append(record(39, "images/39.png", "again " * 60))  # below a floor
+    new.append(record(40, "images/torn.png"))
+    new.append(records[3])  # one of the reference's own
+    for name, rows in (("pairs", records), ("new", new)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (home / f"{name}.jsonl").write_text(text)
+    metrics = ["length", "repetition", "boilerplate", "length_release", "image_quality"]
+    cache = home / "cache"
+    score(home / "pairs.jsonl", home / "run", models="none", metrics=metrics, cache=cache)
+    select(home / "run", home / "chosen", budget=12)
+    return SimpleNamespace(
+        home=home, run=home / "run", chosen=home / "chosen", new=home / "new.jsonl", cache=cache,
+        record=record, draw=draw,
+    )  # fmt: skip
