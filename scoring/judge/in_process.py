@@ -14,6 +14,7 @@ from scoring.judge import ratings, rubrics
 from scoring.judge.base import JudgeItem, Judgement, JudgeOptions, OnResult, Usage, ignore
 from scoring.judge.cache import AnswerCache
 from scoring.judge.keys import identity_hash, item_key, judge_key
+from scoring.judge.replies import too_long
 from scoring.judge.spec import JudgeSpec
 
 _INSTALL = "Install vllm (its extra: pickwell[vllm]), or name a server: openai:MODEL@http://..."
@@ -65,7 +66,7 @@ class VllmJudge:
     def judge(self, items: Sequence[JudgeItem], on_result: OnResult = ignore) -> list[Judgement]:
         """Judge every item."""
         started = time.perf_counter()
-        results: list[Judgement | None] = [None] * len(items)
+        results: dict[int, Judgement] = {}
 
         def done(index: int, judgement: Judgement, keep: bool = False) -> None:
             results[index] = judgement
@@ -91,7 +92,7 @@ class VllmJudge:
             self._ask(waiting, done)
         finally:
             self.usage.seconds += time.perf_counter() - started
-        return [result for result in results if result is not None]
+        return [results[index] for index in range(len(items))]
 
     def _ask(self, waiting: Sequence[tuple[int, list[dict[str, Any]]]], done: Any) -> None:
         if not waiting:
@@ -106,17 +107,26 @@ class VllmJudge:
         if not fitting:
             return
         self.usage.requests += len(fitting)
+        for (index, _), judgement in zip(fitting, self._chats(fitting), strict=True):
+            done(index, judgement, keep=True)
+
+    def _chats(self, rows: Sequence[tuple[int, list[dict[str, Any]]]]) -> list[Judgement]:
+        """All rows at once; where vLLM refuses them for the sake of one, one by one."""
         try:
             outputs = self._llm.chat(
-                [messages for _, messages in fitting], self._sampling, use_tqdm=False
+                [messages for _, messages in rows], self._sampling, use_tqdm=False
             )
         except ValueError as error:
+            if len(rows) > 1:
+                return [judgement for row in rows for judgement in self._chats([row])]
+            words = " ".join(str(error).split())
+            if too_long(words):  # pictures take tokens, too, that nobody could count before
+                return [Judgement(reason=f"too long for the judge ({words})")]
             raise BadInputError(
-                f"The judge {self.name} cannot be asked: {' '.join(str(error).split())}",
+                f"The judge {self.name} cannot be asked: {words}",
                 "A model that sees no images needs --no-judge-images.",
             ) from error
-        for (index, _), output in zip(fitting, outputs, strict=True):
-            done(index, self._judgement(output), keep=True)
+        return [self._judgement(output) for output in outputs]
 
     def _judgement(self, output: Any) -> Judgement:
         answer = output.outputs[0]

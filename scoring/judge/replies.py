@@ -147,9 +147,14 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], pictures: bool
         return AllRefusedError(
             f"the server answered {said}", "Check the model's name and the address after @."
         )
-    if _CONTEXT.search(words):
+    if too_long(words):
         return RowRefusedError(f"too long for the judge ({said})", final=True)
     return RowRefusedError(f"the server refused it ({said})", final=False)
+
+
+def too_long(words: str) -> bool:
+    """Whether a refusal speaks of the model's context."""
+    return _CONTEXT.search(words) is not None
 
 
 def words_of(body: bytes, limit: int = 300) -> str:

@@ -54,7 +54,7 @@ def sample(number, response, image=None):
 
 def run(samples, folder, judge, shard_rows=3):
     models = Models("none", judge=judge)
-    metrics = make_metrics(models, ["length", "judge"])
+    metrics = make_metrics(models, ["repetition", "judge"])
     return score(
         samples, folder, metrics, models, EngineOptions(folder.parent / "cache", shard_rows)
     )
@@ -73,7 +73,7 @@ def test_rows_that_failed_for_now_are_null_counted_and_asked_again(tmp_path):
         row = by_text[text]
         assert row["judge_rating"] is None and row["judge_method"] is None
         assert row["notes"] == f"judge: {reason}" and row["status"] == "ok"
-        assert row["characters"] == len(text)
+        assert row["repetition"] is not None
     manifest = json.loads((tmp_path / "run" / "run.json").read_text())
     assert manifest["unfinished"] == {"judge": 3}  # bb stands there twice
     assert manifest["judge"]["name"] == "scripted" and manifest["models"]["judge"] == "scripted"
