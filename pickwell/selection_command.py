@@ -28,6 +28,11 @@ def score_command(run: Run) -> str:
         for name in ("allow_pickle", "trust_remote_code"):
             for model in options.get(name, ()):
                 words += [f"--{name.replace('_', '-')}", model]
+        asked = options.get("judge_options", {})
+        if asked.get("rubric", "aspects") != "aspects":
+            words += ["--rubric", asked["rubric"]]
+        if not asked.get("images", True):
+            words.append("--no-judge-images")
     if options["metrics"] and not run.manifest.get("like"):
         words += ["--metrics", ",".join(options["metrics"])]
     for name in ("format", "images", "card", "subset", "split", "instruction", "limit"):
@@ -54,7 +59,7 @@ def _models(run: Run) -> str:
     from scoring.models import pinned_text
 
     typed = str(run.manifest["options"]["models"])
-    specs = run.manifest["models"].get("specs")
+    specs = run.manifest.get("models", {}).get("specs")
     same = specs is None or specs == parse_models(typed).filled()
     return typed if same else pinned_text(run.manifest["models"]) or typed
 
