@@ -56,7 +56,7 @@ def test_every_option_of_select_can_be_said(tmp_path):
     assert set(ScoreConfig.model_fields) - {"cache", "shard_rows", "workers", "thumbnail"} == {
         "models", "metrics", "format", "images", "card", "columns", "split", "instruction",
         "imports", "like", "chosen", "limit", "max_pixels", "seed", "subset", "streaming",
-        "allow_urls",
+        "allow_urls", "allow_pickle", "trust_remote_code", "judge", "judge_options",
     }  # fmt: skip
 
 
@@ -72,3 +72,21 @@ def test_data_of_the_hub_are_named_at_their_commit(tmp_path):
     words = score_command(run)
     assert f" hf://owner/name@{'ab' * 20} " in words and "--subset vqa" in words
     assert "--no-streaming" in words and "--allow-urls" in words
+
+
+def test_models_are_told_with_their_commits_and_the_judge_with_its_rubric(tmp_path):
+    from types import SimpleNamespace
+
+    from pickwell.selection_command import score_command
+
+    options = ScoreConfig(
+        models="embedded,encoder=open_clip:hf-hub:a/b",
+        allow_pickle=["a/b"],
+        judge="openai:m@http://h/v1",
+        judge_options={"rubric": "paper", "images": False},
+    ).model_dump(mode="json")
+    pinned = {"encoder": "open_clip:hf-hub:a/b@" + "0" * 40, "judge": "openai:m@http://h/v1"}
+    manifest = {"input": {"path": "x.json"}, "options": options, "models": {"specs": pinned}}
+    words = score_command(SimpleNamespace(folder=tmp_path, manifest=manifest))
+    assert f"none,encoder=open_clip:hf-hub:a/b@{'0' * 40},judge=openai:m@http://h/v1" in words
+    assert "--allow-pickle a/b" in words and "--rubric paper --no-judge-images" in words
