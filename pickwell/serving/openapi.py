@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from pickwell.serving.messages import DRAWING, FormIn, PairIn, ProblemOut, batch_model
@@ -60,7 +61,7 @@ SCORE_BODY: dict[str, Any] = {
 def describe(app: FastAPI, reader: RequestReader, needs_token: bool) -> None:
     """Let the document of an application tell of the request models, and of the token."""
     made = app.openapi
-    models = [batch_model(reader.limits.max_batch), PairIn, FormIn]
+    models: list[type[BaseModel]] = [batch_model(reader.limits.max_batch), PairIn, FormIn]
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
