@@ -20,6 +20,8 @@ def watch(
     *,
     like: str | Path,
     chosen: str | Path | None = None,
+    images: Path | None = None,
+    format: str | None = None,
     cache: Path | None = None,
     settle: float = 2.0,
     poll: float = 10.0,
@@ -34,6 +36,8 @@ def watch(
         out: Gets ``<stem>-<12 hex of content>/``, a run for each content, and ``ledger.jsonl``.
         like: As for ``score --like``.
         chosen: As for ``score --chosen``.
+        images: As for ``score --images``.
+        format: As for ``score --format``.
         cache: As for ``score --cache``.
         settle: Seconds that a file must have stood still.
         poll: Seconds after which the folder is looked at without an event.
@@ -49,9 +53,9 @@ def watch(
     from pickwell.watching.watcher import Watcher
 
     folder, out, stop = Path(folder), Path(out), stop or threading.Event()
-    given: dict[str, Any] = {"like": Path(like)}
-    given |= {} if chosen is None else {"chosen": Path(chosen)}
-    given |= {} if cache is None else {"cache": cache}
+    given: dict[str, Any] = {"like": Path(like), "images": images, "format": format}
+    given |= {"chosen": None if chosen is None else Path(chosen), "cache": cache}
+    given = {name: value for name, value in given.items() if value is not None}
     opened = open_like(Path(like), given.get("chosen"))
     _ = opened.models_and_metrics  # what is not installed is told of before the first file
     wake = threading.Event()

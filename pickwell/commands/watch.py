@@ -15,6 +15,8 @@ def watch(
     chosen: Path = typer.Option(
         None, help="With a run: name the near-duplicates of this selection's picks."
     ),
+    images: Path = typer.Option(None, help="Folder that relative image paths start from."),
+    format: str = typer.Option(None, help="State the format of all (see `pickwell formats`)."),
     once: bool = typer.Option(
         False, "--once", help="End when nothing is left; exit code 1 if a file failed."
     ),
@@ -44,6 +46,8 @@ def watch(
         out,
         like=like,
         chosen=chosen,
+        images=images,
+        format=format,
         cache=cache,
         settle=settle,
         poll=poll,

@@ -114,6 +114,13 @@ def test_every_format(watched, plain):
     )
 
 
+def test_images_may_lie_elsewhere(watched, plain):
+    shutil.rmtree(watched.folder / "images")
+    write(watched.folder / "a.jsonl", [plain.record(30, "images/30.png")])
+    watched(images=plain.home, format="llava")
+    assert (watched.told[0]["rows"], watched.told[0]["bad"]) == (1, 0)
+
+
 def test_what_was_scored_before_a_kill_is_taken_over(watched, plain):
     """Killed between the run and the ledger's line; the file was renamed since."""
     write(watched.folder / "a.jsonl", [plain.record(30, "images/30.png")])
