@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", default=NAME)
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     given = parser.parse_args(words)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # either way the server ends as well
+        signal.signal(ending, signal.default_int_handler)
     process = None
     try:
         if given.model is None:
