@@ -1,6 +1,7 @@
 """The ``pickwell`` command.
 
-Exit codes: 0 done; 1 finished, but ``--strict`` found bad rows; 2 bad input or configuration (also
+Exit codes: 0 done; 1 finished, but ``--strict`` found bad rows, or ``watch --once`` a file that
+failed; 2 bad input or configuration (also
 a full disk, or a place that cannot be read or written); 130 interrupted, and the same command goes
 on where it stopped.
 """
