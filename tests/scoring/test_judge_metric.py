@@ -124,7 +124,7 @@ def test_without_a_judge_the_metric_is_left_out_or_refused():
 
 def test_the_judge_is_part_of_the_key_and_of_no_other_metrics_key():
     specs = ["openai:a@http://h/v1", "openai:b@http://h/v1"]
-    made = [make_metrics(models_from_spec("none", None, spec)) for spec in specs]
+    made = [make_metrics(models_from_spec("none", judge_spec=spec)) for spec in specs]
     keys = [{metric.spec.name: metric_key(metric) for metric in metrics} for metrics in made]
     assert keys[0].pop("judge") != keys[1].pop("judge")
     assert keys[0] == keys[1]
