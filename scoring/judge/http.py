@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OUT = 5
 """Rows in succession that are given up, none answered between, before no more are sent."""
 
+UNREADABLE = 3
+"""Tries after which an answer without ratings is final: each costs what a good one costs."""
+
 LONGEST_WAIT = 300.0
 """Seconds that a server may ask to wait; a row that it would keep longer fails for now."""
 
@@ -193,7 +196,10 @@ class HttpJudge:
             return asked(state) + _RANDOM.uniform(longest / 2, longest)
 
         def stop(state: RetryCallState) -> bool:
-            spent = state.attempt_number >= self.options.attempts
+            error = state.outcome.exception() if state.outcome else None
+            unreadable = isinstance(error, ratings.UnreadableError)
+            tries = min(self.options.attempts, UNREADABLE) if unreadable else self.options.attempts
+            spent = state.attempt_number >= tries
             return spent or self._stopped is not None or asked(state) > LONGEST_WAIT
 
         return AsyncRetrying(

@@ -216,7 +216,7 @@ def test_a_picture_is_sent_small_and_as_jpeg(picture):
     with FakeServer() as server:
         assert judge(server, image_side=100).judge([JudgeItem("q", "a", (picture,))])[0].rating
         content = server.bodies[0]["messages"][0]["content"]
-        assert judge(server, rubric="paper").judge([JudgeItem("q", "a", (picture,))])
+        assert judge(server, rubric="paper", attempts=1).judge([JudgeItem("q", "a", (picture,))])
         assert isinstance(server.bodies[1]["messages"][0]["content"], str)
     head, _, data = content[1]["image_url"]["url"].partition(",")
     sent = Image.open(BytesIO(base64.b64decode(data)))
@@ -278,7 +278,7 @@ def test_an_answer_without_ratings_is_tried_again_then_final(tmp_path):
     with FakeServer() as server:
         choice = {"message": {"content": "I like it."}, "finish_reason": "length"}
         server.say = (200, {"choices": [choice], "usage": {"prompt_tokens": 7}})
-        asked = judge(server, tmp_path, attempts=3)
+        asked = judge(server, tmp_path)
         (found,) = asked.judge(items(1))
         assert server.requests == 3 and not found.retryable and found.rating is None
         assert found.reason == "cut off: the answer holds no JSON object: 'I like it.'"
