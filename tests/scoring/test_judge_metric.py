@@ -128,6 +128,6 @@ def test_the_judge_is_part_of_the_key_and_of_no_other_metrics_key():
     keys = [{metric.spec.name: metric_key(metric) for metric in metrics} for metrics in made]
     assert keys[0].pop("judge") != keys[1].pop("judge")
     assert keys[0] == keys[1]
-    assert models_from_spec("none", ["length"], specs[0]).judge is None
+    assert models_from_spec("none", ["length"], judge_spec=specs[0]).judge is None
     with pytest.raises(BadInputError, match="no judge"):
-        models_from_spec("none", ["length"], "nonsense")
+        models_from_spec("none", ["length"], judge_spec="nonsense")
