@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from pickwell.serving.limits import Limits
@@ -59,7 +60,15 @@ def about(scorer: WarmScorer, held_against: ReferenceOut, limits: Limits) -> Abo
     return AboutOut(
         pickwell=__version__,
         reference=held_against,
-        models=run.manifest["models"],
+        models={
+            role: key and _without_folders(key)
+            for role, key in run.manifest["models"].items()
+            if role != "specs"
+        },
+        specs={
+            role: _without_folders(spec)
+            for role, spec in (run.manifest["models"].get("specs") or {}).items()
+        },
         metrics=run.manifest["metrics"],
         columns={
             name: ColumnOut(
@@ -79,6 +88,11 @@ def about(scorer: WarmScorer, held_against: ReferenceOut, limits: Limits) -> Abo
             "answer_seconds": limits.answer_seconds,
         },
     )
+
+
+def _without_folders(spec: str) -> str:
+    """A spec that names a local folder or file keeps its last part alone."""
+    return re.sub(r"([:@])(?:~|\.{0,2})/(?!/)[^,]*?([^,/]+)(?=,|$)", r"\1\2", spec)
 
 
 def _finite(value: Any) -> Any:

@@ -125,7 +125,8 @@ class AboutOut(BaseModel):
 
     pickwell: str
     reference: ReferenceOut
-    models: dict[str, str | None] = Field(description="As in run.json.")
+    models: dict[str, str | None] = Field(description="Keys of the models, as in run.json.")
+    specs: dict[str, str] = Field(description="What gives the same models again, by role.")
     metrics: dict[str, str] = Field(description="Metric to the hash of its configuration.")
     columns: dict[str, ColumnOut]
     limits: dict[str, float]

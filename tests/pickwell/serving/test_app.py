@@ -156,7 +156,9 @@ def test_what_it_says_of_itself(client, plain):
     about = client.get("/about").json()
     assert about["reference"]["rows"] == 30 and about["reference"]["picks"] == 12
     manifest = json.loads((plain.run / "run.json").read_text())
-    assert about["models"] == manifest["models"] and about["metrics"] == manifest["metrics"]
+    keys = {role: key for role, key in manifest["models"].items() if role != "specs"}
+    assert about["models"] == keys and about["specs"] == manifest["models"]["specs"]
+    assert about["metrics"] == manifest["metrics"]
     assert about["columns"]["repetition"]["direction"] == "lower"
     assert about["columns"]["repetition"]["range"] == [0.0, 1.0]
     assert about["limits"]["pairs"] == 8
@@ -317,3 +319,12 @@ def test_the_examples_of_the_document_work(client):
     for example in body["examples"].values():
         done = client.post("/score", json=example["value"])
         assert done.status_code == 200 and done.json()["pairs"][0]["status"] == "ok"
+
+
+def test_folders_of_the_server_are_not_told():
+    from pickwell.serving.about import _without_folders
+
+    text = "embedded,encoder=open_clip:ViT-B-32@/home/me/w.pt,reward=hf-reward:~/models/r"
+    assert _without_folders(text) == "embedded,encoder=open_clip:ViT-B-32@w.pt,reward=hf-reward:r"
+    for spec in ("open_clip:ViT-B-32/openai", "openai:m@http://h:1/v1", "open_clip:hf-hub:a/b@c"):
+        assert _without_folders(spec) == spec
