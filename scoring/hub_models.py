@@ -131,33 +131,20 @@ def only_pickled(name: str) -> BadInputError:
 
 def explained(error: Exception, name: str) -> BadInputError:
     """One line on what is wrong with a model of the hub, and one on what to do."""
-    from huggingface_hub import errors
+    from data_cards import hub
 
     repo, revision = split_revision(name)
-    login = "`hf auth login` (or set HF_TOKEN)"
-    if isinstance(error, errors.GatedRepoError):
-        return BadInputError(
-            f"{repo} is gated: its owners want their terms accepted.",
-            f"Accept them on the model's page, then {login}, and type the same again.",
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return BadInputError(
-            f"{repo} has no revision {revision!r}.", "Leave it out for the newest."
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return BadInputError(
-            f"There is no model {repo} on the hub, or it is private.",
-            f"Check the name; for a private one, {login}.",
-        )
-    if _unreachable(error):
+    if _unreachable(error):  # unlike data, a model that was fetched once needs no network
         offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
         why = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
         return BadInputError(
             f"{repo} is not in the local cache, and {why}.",
             "Connect once, or name a local folder in its place.",
         )
+    known = hub.explained(error, repo, revision, "model")
     said = " ".join(str(error).split())[:300] or type(error).__name__
-    return BadInputError(f"{repo} could not be fetched: {said}", "Check the name and try again.")
+    remedy = "Check the name and try again."
+    return known or BadInputError(f"{repo} could not be fetched: {said}", remedy)
 
 
 def _unreachable(error: Exception) -> bool:

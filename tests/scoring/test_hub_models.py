@@ -122,8 +122,8 @@ def test_each_refusal_says_what_to_do(hub, reward_files, tmp_path):
     hub.put("models", "owner/private", reward_files, private=True)
     hub.put("models", "owner/open", reward_files)
     for name, words in {
-        "owner/nothing": "There is no model owner/nothing on the hub",
-        "owner/gated": "Accept them on the model's page",
+        "owner/nothing": "there is no model owner/nothing on the hub",
+        "owner/gated": "Accept them on",
         "owner/private": "hf auth login",
         "owner/open@v9": "has no revision 'v9'",
         "open": "Write owner/name",
