@@ -15,6 +15,7 @@ from scoring.metric import Pool, Scores
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import NEIGHBOURS, JointSpace
 from scoring.metrics.embedding import COMPONENTS, project
+from scoring.metrics.margin import landmarks, margins, paired_rows
 from scoring.metrics.pool_vectors import usable_rows
 from scoring.reference.base import Reference
 from scoring.reference.neighbours import nearest_in
@@ -89,6 +90,13 @@ def diversity(pool: Pool, reference: Reference) -> Scores:
     return Scores(
         {"nearest_distance": nearest, "local_density": density, "diversity_cluster": cluster}, notes
     )
+
+
+@against("margin")
+def margin(pool: Pool, reference: Reference) -> Scores:
+    """Margins against the rows that stand for the reference."""
+    rows, own = paired_rows(pool), reference.pool
+    return margins(pool, rows, own, landmarks(own, reference.seed), own=False)
 
 
 @against("boilerplate")

@@ -15,7 +15,7 @@ from scoring.pool import score_pool
 from scoring.run import SAMPLES, Run
 from scoring.store import content_key
 
-POOL = ("embedding", "diversity", "boilerplate", "length_release", "map")
+POOL = ("embedding", "diversity", "margin", "boilerplate", "length_release", "map")
 
 
 class World:
