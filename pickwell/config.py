@@ -115,7 +115,7 @@ class SelectConfig(_Strict):
 class FitConfig(_Strict):
     """What ``pickwell fit`` needs beside run, labels and output folder."""
 
-    regressors: list[str] = Field(default=["mean", "ridge", "gbm", "mlp", "attention"])
+    regressors: list[str] = Field(default=["mean", "ridge", "forest", "gbm", "mlp", "attention"])
     features: list[str] | None = None
     components: int | None = Field(default=None, ge=1)
     groups: Path | None = None

@@ -48,7 +48,7 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
     """Apply floors and compute the quality of every row of a run."""
     import numpy as np
 
-    from scoring.quality.consensus import CONSENSUS_COLUMNS, consensus
+    from scoring.quality.consensus import consensus, consensus_columns
     from scoring.quality.floors import (
         DEFAULT_FLOORS,
         applicable,
@@ -90,7 +90,7 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
         quality = sign * readable[settings.by]
         columns = [settings.by]
     else:
-        wanted = settings.consensus or [c for c in CONSENSUS_COLUMNS if c in numbers]
+        wanted = settings.consensus or consensus_columns(numbers)
         for name in wanted:
             _known_column(name, numbers)
         directions = {

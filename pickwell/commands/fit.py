@@ -17,7 +17,7 @@ def fit(
     group: str = typer.Option(None, help="Members of groups: this column of RUN."),
     id: str = typer.Option(None, help="Column of ids in a plain table (default id)."),
     regressors: str = typer.Option(
-        None, help="Comma-separated: ridge, gbm, mlp, attention (default), release."
+        None, help="Comma-separated: ridge, forest, gbm, mlp, attention (default), release."
     ),
     features: str = typer.Option(None, help="Comma-separated columns; default: the metrics."),
     components: int = typer.Option(None, min=1, help="Reduce the features to so many by PCA."),

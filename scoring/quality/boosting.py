@@ -86,15 +86,39 @@ class Boosting:
             )
             with config_context(skip_parameter_validation=True, assume_finite=True):
                 tree.fit(rows[drawn], left[unit[drawn]], (weights / sizes)[unit[drawn]], False)
-            nodes = tree.tree_.node_count
-            place = unit * nodes + tree.tree_.apply(rows)
-            share = np.bincount(place, minlength=len(units) * nodes).reshape(len(units), nodes)
-            share = share / sizes[:, None]
-            values = _leaf_values(share, left, weights)
-            tree.tree_.value[:, 0, 0] = values
-            left = left - RATE * (share @ values)
+            left = left - RATE * solve_leaves(tree.tree_, rows, unit, sizes, left, weights)
             trees.append(tree.tree_)
         return trees, level
+
+
+def solve_leaves(
+    tree: Any,
+    rows: np.ndarray,
+    unit: np.ndarray,
+    sizes: np.ndarray,
+    left: np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Set the values of a grown tree's leaves so that groups' means come closest to their labels.
+
+    Args:
+        tree: ``tree_`` of a fitted scikit-learn tree; its values are replaced.
+        rows: (n, k) float32 samples.
+        unit: (n,) group of each, from 0.
+        sizes: (u,) samples of each group.
+        left: (u,) what is to be explained.
+        weights: (u,) of the groups.
+
+    Returns:
+        (u,) mean of the new values over the samples of each group.
+    """
+    nodes = tree.node_count
+    place = unit * nodes + tree.apply(rows)
+    share = np.bincount(place, minlength=len(sizes) * nodes).reshape(len(sizes), nodes)
+    share = share / sizes[:, None]
+    values = _leaf_values(share, left, weights)
+    tree.value[:, 0, 0] = values
+    return np.asarray(share @ values)
 
 
 def _leaf_values(share: np.ndarray, left: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -10,16 +10,33 @@ import numpy as np
 from data_cards.errors import BadInputError
 from scoring.metric import Direction
 
-CONSENSUS_COLUMNS = ("alignment", "alignment_min", "repetition", "boilerplate", "response_end")
+MARGIN_COLUMNS = ("alignment_margin", "alignment_csls")
+AGREEMENT_COLUMNS = ("alignment", "alignment_min", *MARGIN_COLUMNS)
+"""Image-text agreement: more of it is better whatever the other metrics say."""
+CONSENSUS_COLUMNS = (*MARGIN_COLUMNS, "repetition", "boilerplate", "response_end")
 """What the consensus is made of unless told otherwise: columns that speak of the pair itself and
-declare that more (or less) of them is better. Image-text agreement counts twice, as the whole
-response and as its worst sentence, since nothing else here looks at image and text together.
+declare that more (or less) of them is better. Image-text agreement counts twice, as the image sees
+it and as both sides do, since nothing else here looks at image and text together; it is taken
+against the best other responses, since a plain cosine is high for whatever is easily described. In
+a run without those two columns, `alignment` and `alignment_min` stand in for them.
 `response_end` sees answers that were cut off; without a language model it is missing, and the rest
 decides.
 Left out: lengths, likelihood, IFD and the small judge (they declare no direction), size and
 blankness of the image and the language (floors: they tell broken from sound, and ranking by them
 would favour photographs over drawings), distances and density (clusters and the near-duplicate
 test see to diversity)."""
+
+
+def consensus_columns(numbers: Mapping[str, np.ndarray]) -> list[str]:
+    """The columns of the default consensus that a run can give.
+
+    Args:
+        numbers: Name to (n,) values of the run, NaN where missing.
+    """
+    there = {name for name, values in numbers.items() if not np.isnan(values).all()}
+    agreement = MARGIN_COLUMNS if there.issuperset(MARGIN_COLUMNS) else AGREEMENT_COLUMNS[:2]
+    rest = (name for name in CONSENSUS_COLUMNS if name not in MARGIN_COLUMNS)
+    return [name for name in (*agreement, *rest) if name in numbers]
 
 
 def percentile_ranks(values: np.ndarray, direction: Direction = "higher") -> np.ndarray:

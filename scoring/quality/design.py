@@ -23,6 +23,8 @@ class Design:
         weights: (u,) positive weights.
         blocks: u names; see :class:`~scoring.quality.labels.Labels`.
         grouped: Whether a unit can hold several samples.
+        signs: (k,) 1 where a learned score may only rise with the feature, else 0; ``None``: it
+            may do as it likes everywhere.
     """
 
     rows: np.ndarray
@@ -31,6 +33,7 @@ class Design:
     weights: np.ndarray
     blocks: tuple[str, ...]
     grouped: bool
+    signs: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -132,8 +135,15 @@ def _percentiles(fitted: Mapping[str, np.ndarray], values: np.ndarray) -> np.nda
     return values
 
 
-def make_design(values: np.ndarray, labels: Labels, fitted: Mapping[str, np.ndarray]) -> Design:
-    """The design of a run's (N, d) raw features under its labels.
+def make_design(
+    values: np.ndarray,
+    labels: Labels,
+    fitted: Mapping[str, np.ndarray],
+    signs: np.ndarray | None = None,
+) -> Design:
+    """The design of a run's (N, d) raw features under its labels, with (d,) signs if any.
+
+    Percentiles and scales keep the order of a feature; a rotation does not, and drops the signs.
 
     Units stand in the order of their names and samples in the order of their ids, so that the
     order of the run's rows has no influence.
@@ -147,6 +157,7 @@ def make_design(values: np.ndarray, labels: Labels, fitted: Mapping[str, np.ndar
         labels.weights,
         labels.blocks,
         labels.grouped,
+        None if "rotation" in fitted else signs,
     )
 
 

@@ -19,6 +19,7 @@ from scoring.quality.comparison import (
     simplest_of_the_best,
     verdict,
 )
+from scoring.quality.consensus import AGREEMENT_COLUMNS
 from scoring.quality.design import Design, make_design, make_folds, prepare
 from scoring.quality.labels import Labels
 from scoring.quality.model import QualityModel, consensus_model
@@ -52,6 +53,7 @@ class FitOptions:
         directions: Whether higher or lower is better, of the columns that the fall-back is made of.
             As features they are turned into percentiles among the reference.
         reference: (N,) bool, rows that the fall-back ranks among; ``None``: all.
+        rising: Features in which ``forest`` may only rise.
     """
 
     regressors: tuple[str, ...] = DEFAULT
@@ -62,6 +64,7 @@ class FitOptions:
     seed: int = 0
     directions: Mapping[str, str] = field(default_factory=dict)
     reference: np.ndarray | None = None
+    rising: tuple[str, ...] = AGREEMENT_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,11 @@ def fit_quality(
     regressors = {name: regressors[name] for name in registry() if name in regressors}
     used = {name: untouched if r.raw else preparation for name, r in regressors.items()}
     folds, how = _folds(labels, settings)
+    signs = np.array([int(name in settings.rising) for name in columns])
     found: dict[str, Validated] = {}
     for done, (name, regressor) in enumerate(regressors.items()):
         on_progress("cross-validate", done, len(regressors))
-        design = make_design(values, labels, used[name])
+        design = make_design(values, labels, used[name], signs)
         found[name] = cross_validate(regressor, design, folds, settings.seed)
     on_progress("cross-validate", len(regressors), len(regressors))
     design = make_design(values, labels, preparation)
@@ -171,7 +175,7 @@ def fit_quality(
         said = above, beside_consensus(report, rows[best])
         messages[1:1] = [sentence for sentence in said if sentence]
         on_progress("importances", 0, None)
-        design = make_design(values, labels, used[best])
+        design = make_design(values, labels, used[best], signs)
         report["calibration"] = finite(calibration(found[best], design, settings.seed))
         report["importances"] = importances(
             regressors[best], found[best], values, columns, labels, used[best], folds, settings.seed

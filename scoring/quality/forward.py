@@ -32,7 +32,7 @@ def ridge(arrays: Arrays, rows: np.ndarray) -> np.ndarray:
 
 
 def gbm(arrays: Arrays, rows: np.ndarray) -> np.ndarray:
-    """B + sum over trees of the value of the leaf that a row falls into.
+    """Intercept + rate times the sum over trees of the value of the leaf that a row falls into.
 
     A row goes left where its feature, as float32, is at most the threshold: scikit-learn's rule,
     and its order of summation, so that the numbers are the same to the last bit.
@@ -127,6 +127,7 @@ FORWARD = {
     "mean": mean,
     "ridge": ridge,
     "gbm": gbm,
+    "forest": gbm,
     "mlp": mlp,
     "attention": attention,
     "release": release,

@@ -46,7 +46,7 @@ class Regressor(Protocol):
         """
 
 
-ORDER = ("mean", "ridge", "gbm", "mlp", "attention", "release")
+ORDER = ("mean", "ridge", "forest", "gbm", "mlp", "attention", "release")
 """Simplest first: of two that do equally well the earlier one wins."""
 DEFAULT = ORDER[:-1]
 SEEDS = 3
@@ -75,7 +75,7 @@ def find_regressor(name: str) -> Regressor:
 
 def registry() -> dict[str, Callable[[], Regressor]]:
     """All regressors by name, simplest first."""
-    from scoring.quality import boosting, linear, networks, release_network  # noqa: F401
+    from scoring.quality import boosting, forest, linear, networks, release_network  # noqa: F401
 
     first = [name for name in ORDER if name in _REGISTRY]
     return {name: _REGISTRY[name] for name in (*first, *(n for n in _REGISTRY if n not in ORDER))}

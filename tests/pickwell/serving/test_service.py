@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -43,6 +44,12 @@ def service():
     made.stop()
 
 
+def run(job):
+    """Run a coroutine in a thread of its own: Playwright's fixtures leave a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, job).result()
+
+
 async def stays():
     return False
 
@@ -64,7 +71,7 @@ def test_work_for_nobody_ends_at_the_next_pair(service):
         service.scorer.let.set()
         return await service.answer([Sample("next")], stays)
 
-    assert asyncio.run(go()) == [{"status": "ok"}]
+    assert run(go()) == [{"status": "ok"}]
     assert service.scorer.done == ["0", "next"]
 
 
@@ -87,4 +94,4 @@ def test_the_end_waits_for_what_is_in_hand(service):
         await asyncio.to_thread(service.stop)
         return await asked
 
-    assert len(asyncio.run(go())) == 2 and service.scorer.done == ["a", "b", "closed"]
+    assert len(run(go())) == 2 and service.scorer.done == ["a", "b", "closed"]

@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 
 from data_cards.errors import BadInputError
 from scoring.metric import registry
-from scoring.quality.consensus import CONSENSUS_COLUMNS, consensus, percentile_ranks
+from scoring.quality.consensus import (
+    CONSENSUS_COLUMNS,
+    consensus,
+    consensus_columns,
+    percentile_ranks,
+)
 
 NAN = np.nan
 VALUES = st.lists(
@@ -122,3 +127,14 @@ def test_default_columns_exist_and_declare_a_direction() -> None:
         for column in metric.spec.columns
     }
     assert all(declared[name] in ("higher", "lower") for name in CONSENSUS_COLUMNS)
+
+
+def test_plain_agreement_stands_in_where_there_is_no_margin() -> None:
+    some, none = np.array([0.1, np.nan]), np.array([np.nan, np.nan])
+    run = dict.fromkeys([*CONSENSUS_COLUMNS, "alignment", "alignment_min", "tokens"], some)
+    assert consensus_columns(run) == list(CONSENSUS_COLUMNS)
+    stands_in = ["alignment", "alignment_min", *CONSENSUS_COLUMNS[2:]]
+    assert consensus_columns(run | {"alignment_csls": none}) == stands_in
+    del run["alignment_margin"]
+    assert consensus_columns(run) == stands_in
+    assert consensus_columns({"repetition": some}) == ["repetition"]

@@ -135,7 +135,7 @@ def test_without_directions_the_assumption_is_said():
     assert any("takes more as better" in message for message in result.messages)
 
 
-@pytest.mark.parametrize("kind", ["ridge", "gbm", "mlp", "attention"])
+@pytest.mark.parametrize("kind", ["ridge", "forest", "gbm", "mlp", "attention"])
 def test_the_same_seed_gives_the_same_model_in_any_order(kind, tmp_path):
     rng = np.random.default_rng(6)
     values = rng.normal(size=(60, 3))

@@ -1,11 +1,14 @@
 """Each regressor beside the library or a plain loop that does the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data_cards.errors import BadInputError
 from scoring.quality.boosting import Boosting, pack_trees
 from scoring.quality.design import Design, apply_preparation, make_folds, prepare
+from scoring.quality.forest import Forest
 from scoring.quality.forward import score_rows
 from scoring.quality.linear import Mean, Ridge
 from scoring.quality.networks import Attention, Perceptron
@@ -30,7 +33,7 @@ def every(made: Design) -> np.ndarray:
 
 
 def test_the_registry_holds_them_simplest_first():
-    assert list(registry()) == ["mean", "ridge", "gbm", "mlp", "attention", "release"]
+    assert list(registry()) == ["mean", "ridge", "forest", "gbm", "mlp", "attention", "release"]
     with pytest.raises(BadInputError, match="no regressor 'svm'"):
         find_regressor("svm")
 
@@ -102,6 +105,36 @@ def test_boosting_of_samples_is_the_library_and_of_groups_fits_group_means():
         np.mean((score_units(Boosting(), a, made, np.arange(40)) - made.labels) ** 2) for a in path
     ]
     assert errors == sorted(errors, reverse=True) and errors[-1] < 0.1 * made.labels.var()
+
+
+def test_a_forest_of_samples_is_the_library_and_of_groups_fits_group_means():
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    single = design(size=1, groups=500)
+    arrays = Forest().fit(single, every(single), 3)[0][0]
+    library = ExtraTreesRegressor(
+        n_estimators=200, max_features=0.5, min_samples_leaf=4, random_state=3
+    ).fit(single.rows, single.labels, single.weights)
+    np.testing.assert_allclose(
+        score_rows("forest", arrays, single.rows), library.predict(single.rows), rtol=1e-12
+    )
+    made = design(groups=40)
+    arrays = Forest().fit(made, every(made), 0)[0][0]
+    errors = score_units(Forest(), arrays, made, np.arange(40)) - made.labels
+    assert np.mean(errors**2) < 0.2 * made.labels.var()
+
+
+def test_a_forest_rises_where_it_is_told_to():
+    rng = np.random.default_rng(5)
+    made = design(size=1, groups=300)
+    noisy = replace(made, labels=made.labels + rng.normal(size=300))
+    grid = np.linspace(-3, 3, 50)[:, None] * [1, 0, 0] + rng.normal(size=(20, 1, 3)) * [0, 1, 1]
+    falls = {}
+    for name, signs in (("free", None), ("held", np.array([1, 0, 0]))):
+        arrays = Forest().fit(replace(noisy, signs=signs), every(noisy), 0)[0][0]
+        curves = np.stack([score_rows("forest", arrays, points) for points in grid])
+        falls[name] = np.diff(curves, axis=1).min()
+    assert falls["free"] < -1e-3 and falls["held"] > -1e-12
 
 
 @pytest.mark.parametrize("regressor", [Perceptron(), Attention()], ids=lambda r: r.name)
