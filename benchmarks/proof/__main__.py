@@ -53,11 +53,15 @@ def main(
     wanted = only.split(",") if only else list(questions)
     docs = out or (folder / "docs" if quick else ROOT / "docs")
     results: dict[str, Any] = {}
+    minutes: dict[str, float] = _minutes(docs)
     for name, ask in questions.items():
         kept = docs / "proof" / f"{name}.json"
         if name in wanted:
+            begun = time.time()
             results[name] = _without_plots(docs, name, ask())
+            minutes[name] = (time.time() - begun) / 60
             _write(kept, json.dumps(results[name], indent=1, default=str) + "\n")
+            _write(docs / "proof" / "minutes.json", json.dumps(minutes, indent=1) + "\n")
         elif kept.is_file():
             results[name] = json.loads(kept.read_text("utf-8"))
     truths = proof.parts.truth
@@ -65,7 +69,7 @@ def main(
     results["about"] = {
         "command": f"python -m benchmarks.proof{' --quick' if quick else ''}"
         + (f" --seed {seed}" if seed else ""),
-        "minutes": (time.time() - started) / 60,
+        "minutes": sum(minutes.get(name, 0.0) for name in results),
         "cores": os.cpu_count(),
         "version": __version__,
         "date": datetime.now(UTC).date().isoformat(),
@@ -77,6 +81,12 @@ def main(
     _write(docs / "proof" / "about.json", json.dumps(results["about"], indent=1) + "\n")
     _write(docs / "proof.md", page(results))
     say(f"written: {docs / 'proof.md'}")
+
+
+def _minutes(docs: Path) -> dict[str, float]:
+    """What each question took, where it was asked before."""
+    kept = docs / "proof" / "minutes.json"
+    return json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
 
 
 def _without_plots(docs: Path, name: str, found: dict[str, Any]) -> dict[str, Any]:

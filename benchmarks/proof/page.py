@@ -52,7 +52,9 @@ def _setting(about: Mapping[str, Any]) -> list[str]:
         " the test pairs.",
         "- **Model**: the embedded VLM; no pair of the pools was in the training of its parts."
         f" Trained: {size['train']}, peak learning rate {size['learning_rate']:g}, bfloat16,"
-        " cached features.",
+        " cached features. Trainings for labels: "
+        f"{size['label_steps']} steps at {size['label_rate']:g}, each on a whole subset of"
+        f" {size['size']}.",
         f"- **Comparisons**: {size['budget']} chosen, {size['steps']} steps of 8 samples,"
         f" {size['seeds']} seeds ({size['few_seeds']} for what diversity adds and for the curve)."
         " Gains are in nats of log-likelihood per response token of the test, paired by seed;"

@@ -19,7 +19,9 @@ class Size:
         curve: Further budgets.
         arms: Of the main comparison.
         epochs: Passes of the rule of equal epochs; ``None``: equal steps only.
-        label_steps: Steps of the labels' trainings.
+        label_steps: Steps of the labels' trainings; each takes a whole subset of ``size``, so that
+            no order of the data decides (with 8 samples a step outcomes did not repeat).
+        label_rate: Their peak learning rate.
         subsets: Random groups of the design ``subsets``.
         designed: Designed ones.
         clusters: Groups of the design ``clusters``.
@@ -39,19 +41,19 @@ class Size:
     budget: int = 200
     curve: tuple[int | str, ...] = (50, 100, 400, "all")
     arms: tuple[str, ...] = (
-        *("selected", "random", "reward-only", "alignment-only", "length-only", "longest"),
-        *("consensus", "k-center", "full"),
+        *("selected", "random", "alignment-only", "longest", "consensus", "k-center", "full"),
     )
     epochs: float | None = 1.0
-    label_steps: int = 8
-    subsets: int = 32
-    designed: int = 16
-    clusters: int = 16
-    size: int = 32
+    label_steps: int = 3
+    label_rate: float = 4e-4
+    subsets: int = 24
+    designed: int = 12
+    clusters: int = 12
+    size: int = 24
     fresh: int = 16
-    repeat_groups: int = 4
-    target: int = 90
-    test: int = 120
+    repeat_groups: int = 3
+    target: int = 60
+    test: int = 100
     pool: int | None = None
     diversity: tuple[str, ...] = field(
         default=(

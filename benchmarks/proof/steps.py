@@ -225,8 +225,9 @@ def worth_of_designs(proof: Proof) -> dict[str, Any]:
             repeat_groups=size.repeat_groups,
             repeats=1 if kind == "influence" else 2,
             steps=size.label_steps,
+            gradient_accumulation=size.size // 8,
             target_limit=size.target,
-            **proof.training,
+            **{**proof.training, "learning_rate": size.label_rate},
         )
         assert labelled.findings is not None
         started = time.perf_counter()
