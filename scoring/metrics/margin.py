@@ -80,13 +80,8 @@ def margins(pool: Pool, rows: np.ndarray, other: Pool, among: np.ndarray, *, own
     """
     n = len(pool.ids)
     values = {name: np.full(n, np.nan) for name in ("alignment_margin", "alignment_csls")}
-    here, there = (
-        (pool.image_embedding, pool.text_embedding),
-        (
-            other.image_embedding,
-            other.text_embedding,
-        ),
-    )
+    here = pool.image_embedding, pool.text_embedding
+    there = other.image_embedding, other.text_embedding
     lone = len(among) - int(own) < 1
     if len(rows) and not lone:
         place = {int(row): at for at, row in enumerate(among)} if own else {}

