@@ -257,11 +257,22 @@ def _choose_format(path: str | Path, format: str | None, remote: bool) -> tuple[
         reason = kind.recognise(Path(path))
         if reason is not None:
             return kind, reason
+    if _holds_nothing(Path(path)):
+        raise BadInputError(f"{path} holds no records.", "Give a file with at least one.")
     known = "\n".join(f"  {kind.name}: {kind.summary}" for kind in formats().values())
     raise BadInputError(
         f"{path}: the format is not recognised; seen: {_glimpse(Path(path))}",
         f"State it with --format (in Python: format=), one of:\n{known}",
     )
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Whether a file is empty, blank, or an empty JSON list or object."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        head = file.read(64)
+    return head.strip().replace(b" ", b"").replace(b"\n", b"") in (b"", b"[]", b"{}")
 
 
 def _glimpse(path: Path) -> str:

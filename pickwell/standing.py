@@ -25,8 +25,9 @@ class Standing:
         name: The column.
         value: As it is stored; ``None`` where it is missing.
         direction: Whether higher or lower is better, or neither.
-        percentile: Share of the readable rows below it, ties counted half, in percent; ``None``
-            for words and missing values.
+        percentile: Share of the readable rows that it is better than (below it, for a metric
+            without direction), ties counted half, in percent; ``None`` for words and missing
+            values.
         picks: Median of the chosen; ``None`` where none of them has it, and for words.
         picks_are: Where that median lies, seen from this sample.
         constant: Whether all readable rows have the same value.
@@ -100,6 +101,8 @@ def _stand(
     if np.isnan(own):
         return Standing(name, value, direction)
     percentile = 100 * float((values < own).mean() + (values == own).mean() / 2)
+    if direction == "lower":  # as in the report: 100 is the better end
+        percentile = 100 - percentile
     constant = bool(values.min() == values.max())
     if not len(picks):
         return Standing(name, value, direction, percentile, constant=constant)

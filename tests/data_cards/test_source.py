@@ -322,8 +322,9 @@ def test_damaged_tar_costs_only_its_samples(tmp_path):
 
 def test_unusable_input(tmp_path):
     for name, data, format, words in (
-        ("empty.json", b"", None, "empty file"),
         ("what.bin", b"\1\2\3", None, "format is not recognised"),
+        ("empty.json", b"[ ]\n", None, "holds no records"),
+        ("empty.jsonl", b"", None, "holds no records"),
         ("wide.jsonl", '{"a": 1}'.encode("utf-16"), "llava", "UTF-16"),
         ("packed.jsonl", b"\x1f\x8b\x08\0", "llava", "compressed"),
     ):
