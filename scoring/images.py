@@ -223,8 +223,12 @@ class ImageStage:
         return LoadedImage(content_key(data), data)
 
     def _decode(self, data: bytes, wanted: frozenset[str]) -> _Decoded:
+        whole = self.encoder is not None and self.encoder.whole_images and "vector" in wanted
         try:
             image, facts = decode(data, limits=self.limits, target=DECODE_TARGET)
+            # Facts and metrics are the same whichever encoder is named, so that it gets its own.
+            reduced = image.size != (facts["width"], facts["height"])
+            seen = decode(data, limits=self.limits)[0] if whole and reduced else image
         except BadRowError as error:
             return _Decoded({"error": error.reason})
         except MemoryError:
@@ -241,7 +245,7 @@ class ImageStage:
                 result.metrics[metric.spec.name] = metric.measure(image, facts)
         if "vector" in wanted and self.encoder is not None:
             _one_core()
-            result.pixels = self.encoder.preprocess(image)
+            result.pixels = self.encoder.preprocess(seen)
         return result
 
     def _start_encoding(

@@ -38,6 +38,14 @@ class ImageTextEncoder(Protocol):
     def one_core_passes(self) -> bool:
         """Whether passes side by side, one thread each, are faster than one pass on all cores."""
 
+    @property
+    def whole_images(self) -> bool:
+        """Whether ``preprocess`` gets the picture at its full size.
+
+        Else it may come reduced by a whole factor, to at least 256 pixels a side, which saves most
+        of the decoding of large photographs and changes what the model sees a little.
+        """
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image to the model's input, shape (3, H, W); called in decoding threads."""
 

@@ -72,6 +72,11 @@ class EmbeddedEncoder:
 
         return self._wanted_device == "cpu" or not torch.cuda.is_available()
 
+    @property
+    def whole_images(self) -> bool:
+        """False: reduced pictures are what its heads were trained on."""
+        return False
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """One RGB image, whole, on a square; uint8 of shape (3, 224, 224)."""
         from scoring.encoders.lite0 import letterbox, to_bytes_tensor

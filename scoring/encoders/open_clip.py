@@ -88,7 +88,7 @@ class OpenClipEncoder:
         self._precision, self._wanted_device = precision, device
         version = importlib.metadata.version("open_clip_torch")
         identity = [self.name if not parsed.files else parsed.model, version, precision]
-        identity += [json.dumps(config, sort_keys=True), *map(file_digest, parsed.files)]
+        identity += ["whole images", json.dumps(config, sort_keys=True), *map(file_digest, parsed.files)]
         self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
         self.texts_cut = 0
         """Texts so far that were longer than the context and lost their end."""
@@ -99,6 +99,11 @@ class OpenClipEncoder:
     def one_core_passes(self) -> bool:
         """False: most of these models fill all cores by themselves."""
         return False
+
+    @property
+    def whole_images(self) -> bool:
+        """True: the model's own transform is to see what it would see without us."""
+        return True
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """The model's own validation transform; float32 of shape (3, H, W)."""

@@ -28,6 +28,7 @@ class CountingEncoder:
     dim = 8
     batch_size = 4
     one_core_passes = False
+    whole_images = False
 
     def __init__(self) -> None:
         self.images = 0

@@ -7,10 +7,13 @@ import pytest
 from PIL import Image
 
 from data_cards.errors import BadInputError
+from data_cards.images import ImageLimits
+from data_cards.sample import ImageRef
 from scoring.encoders.open_clip import OpenClipEncoder
 from scoring.encoders.open_clip_spec import OpenClipSpec, parse_spec
 from scoring.encoders.probe import probe_pictures
 from scoring.encoders.registry import encoder_from_spec
+from scoring.images import ImageStage
 
 open_clip = pytest.importorskip("open_clip")
 torch = pytest.importorskip("torch")
@@ -79,6 +82,26 @@ def test_equals_open_clip_itself(folder, name):
     np.testing.assert_allclose(images, wanted_images, atol=2e-6)
     np.testing.assert_allclose(texts, wanted_texts, atol=2e-6)
     np.testing.assert_allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
+
+
+def test_large_pictures_reach_the_model_as_they_reach_open_clip(folder, tmp_path):
+    """Metrics see a reduced copy; the model's own transform sees the whole picture."""
+    rng = np.random.default_rng(0)
+    refs, pictures = [], []
+    for name in ("a.png", "b.jpg"):
+        coarse = Image.fromarray(rng.integers(0, 256, (40, 52, 3), np.uint8))
+        coarse.resize((1040, 800), Image.Resampling.NEAREST).save(tmp_path / name)
+        pictures.append(Image.open(tmp_path / name).convert("RGB"))
+        refs.append(ImageRef(name, path=tmp_path / name))
+    name = next(iter(CONFIGS))
+    encoder = OpenClipEncoder(f"open_clip:{name}@{folder / name}.pt", "float32", "cpu")
+    stage = ImageStage(tmp_path / "cache", [], encoder, ImageLimits(), 64, 1)
+    loaded = [one.result() for one in stage.load(refs)]
+    stage.finish(stage.start_decoding(loaded))
+    found = stage.vectors_of([one.key for one in loaded])
+    stage.close()
+    wanted, _ = reference(folder, name, pictures, TEXTS)
+    np.testing.assert_allclose((found * wanted).sum(1), 1, atol=1e-6)
 
 
 def test_automatic_precision_keeps_the_ranking(folder):
