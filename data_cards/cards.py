@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ from data_cards.hub import is_hub, parse_name
 FOLDER = Path(__file__).parent / "cards"
 """Where the cards that come with the package lie."""
 
+_RULE = re.compile(r"^---[ \t]*(?:\n|\Z)", re.MULTILINE)
 _KEYS = {"format", "columns", "images", "image_name", "instruction", "source", "match"}
 
 
@@ -87,6 +89,16 @@ def find_card(path: str | Path) -> str | None:
     return None
 
 
+def split_front_matter(text: str) -> tuple[str, str]:
+    """The YAML between the first two lines of ``---``, and the text after them.
+
+    Returns:
+        ``("", text)`` where the text does not begin with such YAML.
+    """
+    parts = _RULE.split(text.removeprefix("\ufeff"), 2)
+    return (parts[1], parts[2]) if len(parts) == 3 and not parts[0].strip() else ("", text)
+
+
 def parse_card(text: str, name: str, where: str) -> Card:
     """Read the front matter of a card.
 
@@ -100,9 +112,8 @@ def parse_card(text: str, name: str, where: str) -> Card:
     """
     import yaml
 
-    parts = text.removeprefix("\ufeff").split("---\n", 2)
     try:
-        front = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+        front = yaml.safe_load(split_front_matter(text)[0])
     except yaml.YAMLError as error:
         raise BadInputError(f"{where}: the front matter is not valid YAML: {error}") from error
     if not isinstance(front, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_cards.errors import BadInputError
@@ -18,7 +18,7 @@ KEPT = ("license", "license_name", "license_link", "language", "task_categories"
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(
     rf"(?:datasets/(?={_PART}/))?(?P<id>{_PART}(?:/{_PART})?)"
-    r"(?:@(?P<revision>[^:]+?))?(?:/(?P<file>[^:@]+\.\w+))?(?::(?P<subset>[^:]+))?"
+    r"(?:@(?P<revision>refs/(?:pr|convert)/[^/:]+|[^:]+?))?(?:/(?P<file>[^:@]+\.\w+))?(?::(?P<subset>[^:]+))?"
 )
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -78,6 +78,44 @@ def parse_name(path: str) -> HubName:
             "hf://owner/name/file.json.",
         )
     return HubName(**found.groupdict())
+
+
+def find_named(path: str, revision: str | None = None) -> tuple[HubName, HubData]:
+    """Take a hub path apart and ask the hub for its data.
+
+    A branch may hold slashes and dots: where ``release`` is not there, ``@release/v1.0`` is one.
+
+    Args:
+        path: The hub path.
+        revision: Branch, tag or commit, over the path's own.
+
+    Raises:
+        BadInputError: As of :func:`parse_name` and :func:`find_data`.
+    """
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    named = parse_name(path)
+    first: BadInputError | None = None
+    for name in _readings(named) if revision is None else [replace(named, revision=revision)]:
+        try:
+            return name, find_data(name)
+        except BadInputError as error:
+            first = first or error
+            if not isinstance(error.__cause__, RevisionNotFoundError):
+                break
+    assert first is not None
+    raise first
+
+
+def _readings(name: HubName) -> Iterator[HubName]:
+    """What a name may mean, the shortest revision first."""
+    yield name
+    if name.revision is None or name.file is None or name.revision.startswith("refs/"):
+        return
+    parts = name.file.split("/")
+    for count in range(1, len(parts) + 1):
+        revision = "/".join([name.revision, *parts[:count]])
+        yield replace(name, revision=revision, file="/".join(parts[count:]) or None)
 
 
 def find_data(name: HubName) -> HubData:
@@ -179,10 +217,13 @@ def pinned(path: str, commit: str | None) -> str:
     """The same hub path at a commit; what is no hub path stays as it is."""
     if not is_hub(path) or commit is None:
         return path
-    name = parse_name(path)
-    file = f"/{name.file}" if name.file else ""
-    subset = f":{name.subset}" if name.subset else ""
-    return f"{PREFIX}{name.id}@{commit}{file}{subset}"
+    return written(replace(parse_name(path), revision=commit))
+
+
+def written(name: HubName) -> str:
+    """The hub path of a name."""
+    marks = zip(("@", "/", ":"), (name.revision, name.file, name.subset), strict=True)
+    return f"{PREFIX}{name.id}" + "".join(mark + part for mark, part in marks if part)
 
 
 def _by_status(error: Any, id: str, endpoint: str) -> BadInputError:

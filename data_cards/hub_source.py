@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from data_cards.source import Source
 
 _PROBED = 32
+"""Image names that are tried, or records with images that are looked at for them."""
+_READ = 4000
+"""Records that are read for that: many sets begin with text only."""
 
 
 def in_repository(source: Source, hub: HubData) -> tuple[Source, str | None]:
@@ -32,10 +35,14 @@ def in_repository(source: Source, hub: HubData) -> tuple[Source, str | None]:
 
 def _image_names(source: Source) -> list[str]:
     """Names of the first images that are neither at hand nor addresses."""
-    names = []
+    names: list[str] = []
+    shown = 0
     try:
-        for sample in islice(format_named(source.format).read(source), _PROBED):
+        for sample in islice(format_named(source.format).read(source), _READ):
             names += [ref.name for ref in sample.images if ref.error and "://" not in ref.name]
+            shown += bool(sample.images)
+            if max(shown, len(names)) >= _PROBED:  # images at hand may be large: no more of them
+                break
     except BadInputError:
         pass  # said in full when the samples are read
     return names

@@ -10,7 +10,7 @@ from pathlib import Path
 from data_cards.cards import Card, find_card, load_card
 from data_cards.columns import describe, normalise_mapping, require_text
 from data_cards.errors import BadInputError
-from data_cards.hub import HubData, find_data, is_hub, parse_name
+from data_cards.hub import HubData, find_named, is_hub, parse_name, written
 from data_cards.hub_images import HubImages
 from data_cards.hub_source import hub_file, in_repository
 from data_cards.readers.base import DESCRIBE, Format, format_named, formats
@@ -42,7 +42,7 @@ class Source:
         allow_urls: Whether images may be http and https addresses.
         hub: The repository and its commit, where the data come from the hub.
         hub_images: Where in that repository its images are.
-        given: The path as it was given.
+        given: The path as it was given; at its commit where that can be read in two ways.
     """
 
     path: str | Path
@@ -177,8 +177,9 @@ def open_source(
     given, hub = str(path), None
     chosen = _choose_card(path, card)
     if is_hub(path):
-        name = parse_name(given)
-        hub = find_data(replace(name, revision=revision or name.revision))
+        name, hub = find_named(given, revision)
+        if parse_name(given).file != name.file:  # a branch with a dot: its commit is plain
+            given = written(replace(name, revision=hub.commit))
         config = config or name.subset
         path = given if name.file is None else hub_file(hub, name.file)
         chosen = chosen or _choose_card(path, card)
@@ -186,13 +187,15 @@ def open_source(
     if not remote:
         path = Path(path).expanduser()
         if not path.exists() and "{" not in str(path):
-            raise BadInputError(f"{path} does not exist", "Check the path.")
+            raise _not_there(path)
     notes: list[str] = []
     said = chosen.format if chosen else None
     if format is None and card is not None and said is not None:
         kind, reason = format_named(said), f"the card {card} says so"
     else:
         kind, reason = _choose_format(path, format, remote)
+    if not (remote or Path(path).exists() or kind.name == "webdataset"):
+        raise _not_there(path)  # braces mean several files to that format only
     if chosen and card is None and said not in (None, kind.name):
         notes.append(f"card {chosen.name} not used, it is about {said} data")
         chosen = None
@@ -241,6 +244,10 @@ def open_source(
     return replace(source, image_root=root, how="; ".join(notes))
 
 
+def _not_there(path: str | Path) -> BadInputError:
+    return BadInputError(f"{path} does not exist", "Check the path.")
+
+
 def _choose_card(path: str | Path, card: str | None) -> Card | None:
     if card is not None:
         return None if card in ("", "none") else load_card(card)
@@ -257,6 +264,8 @@ def _choose_format(path: str | Path, format: str | None, remote: bool) -> tuple[
         reason = kind.recognise(Path(path))
         if reason is not None:
             return kind, reason
+    if not Path(path).exists():
+        raise _not_there(path)
     if _holds_nothing(Path(path)):
         raise BadInputError(f"{path} holds no records.", "Give a file with at least one.")
     known = "\n".join(f"  {kind.name}: {kind.summary}" for kind in formats().values())

@@ -20,6 +20,8 @@ RULES: Sequence[tuple[str, bool, str]] = (
 )
 """Pattern of the hub's licence names, whether it forbids adaptations, and what it says in short.
 
+The first that fits counts; those that need more care stand first.
+
 A selection is taken to be an adaptation: it is part of the data, chosen by rule.
 """
 
@@ -29,7 +31,7 @@ class Verdict:
     """What is to be said before the samples are passed on.
 
     Attributes:
-        licence: As the source states it; ``"unknown"``.
+        licence: As the source states it, in the hub's way of writing; ``"unknown"``.
         words: One sentence; empty where nothing is to be said.
         confirm: Whether a person has to say that it is allowed.
     """
@@ -46,14 +48,21 @@ def judge_licence(stated: Any) -> Verdict:
         stated: The front matter's ``license``: a name, several, or nothing. Of several the one
             that needs most care counts.
     """
-    several = [str(one or "").strip().lower() for one in stated] if _listed(stated) else None
-    names = several or ["" if stated is None or several == [] else str(stated).strip().lower()]
-    verdicts = [_judge(name) for name in names]
-    return next((verdict for verdict in verdicts if verdict.confirm), verdicts[0])
+    several = list(stated) if isinstance(stated, list | tuple) else [stated]
+    names = [_name(one) for one in several or [None]]
+    names.sort(key=_place)
+    return max(map(_judge, names), key=lambda verdict: (verdict.confirm, bool(verdict.words)))
 
 
-def _listed(stated: Any) -> bool:
-    return isinstance(stated, list | tuple)
+def _name(stated: Any) -> str:
+    """``CC BY-NC 4.0`` as the hub writes it: ``cc-by-nc-4.0``."""
+    return re.sub(r"[\s_]+", "-", str(stated or "").strip().lower())
+
+
+def _place(name: str) -> int:
+    """Place of the first rule about a licence: those that need more care come first."""
+    fits = (n for n, (pattern, *_) in enumerate(RULES) if re.fullmatch(pattern, name))
+    return next(fits, len(RULES))
 
 
 def _judge(name: str) -> Verdict:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from data_cards.cards import split_front_matter
 from data_cards.errors import BadInputError
 from pickwell.local_paths import without_local_paths
 from pickwell.push_records import RECORDS, TABLE
@@ -75,12 +76,12 @@ def _parts(path: Path) -> tuple[dict[str, Any], str]:
     import yaml
 
     try:
-        parts = path.read_text("utf-8").split("---\n", 2)
-        front = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
+        text, body = split_front_matter(path.read_text("utf-8"))
+        front = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         front = None
     if not isinstance(front, Mapping):
         raise BadInputError(
             f"{path} is missing, or is no data card.", "Select again with `pickwell select`."
         )
-    return dict(front), parts[2]
+    return dict(front), body

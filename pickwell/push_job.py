@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from huggingface_hub import HfApi
 
+    from data_cards.source import Source
+
 OWN = ("selection.parquet", "manifest.json")
 """Files that make a repository one of ours, which may be pushed to again."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -70,7 +72,8 @@ def push(
         selection: The selection folder.
         repository: ``owner/name``; made if it is not there.
         private: Make it a private one.
-        revision: Branch; made if it is not there. ``None``: the main one.
+        revision: Branch; made if it is not there. ``None``: the main one. Like the repository,
+            one that holds something else than a selection is not touched.
         message: Message of the commit.
         token: Access token; ``None``: that of ``HF_TOKEN`` or of ``hf auth login``.
         licence_confirmed: Whoever pushes has made sure that the source's licence allows it.
@@ -80,7 +83,7 @@ def push(
 
     Raises:
         BadInputError: There is no selection, the name is none, the licence is not confirmed, a
-            record or image is gone, or the hub refuses.
+            record or image is gone, the repository holds something else, or the hub refuses.
     """
     folder = Path(selection)
     if _NAME.fullmatch(repository) is None or "--" in repository or ".." in repository:
@@ -156,16 +159,17 @@ def _gather(
     selection = open_selection(folder)
     picks = {row["id"]: row for row in selection.table.to_pylist() if row["stage"] == "chosen"}
     options, known = _run_options(manifest)
+    fetching = [run for run in options if run.get("allow_urls")]
     known += [str(folder.absolute()), str(Path.home()), str(Path.cwd())]
     sources = training_sources(folder, FinetuneConfig())
     downloader = None
-    if options.get("allow_urls"):
+    if fetching:
         from data_cards.downloader import Downloader
         from pickwell.scoring_job import default_cache
 
-        cache = Path(options["cache"]) if options.get("cache") else default_cache()
+        cache = Path(fetching[0]["cache"]) if fetching[0].get("cache") else default_cache()
         downloader = Downloader(cache / "downloads")
-        sources = [source.with_urls() for source in sources]
+        sources = _with_urls(sources, options)
     table = whole_table(sources)
     if table is not None:
         copy_table(table, stage / TABLE)
@@ -186,27 +190,40 @@ def _gather(
     )
 
 
+def _with_urls(sources: list[Source], options: list[dict[str, Any]]) -> list[Source]:
+    """Parts may have addresses for images where a run allowed it that put records there.
+
+    Part n is begun by run n or a later one; where runs share a part, later ones may be in it.
+    """
+    alone = len(sources) == len(options)
+    runs = [options[n : n + 1] if alone else options[n:] for n in range(len(sources))]
+    return [
+        source.with_urls() if any(run.get("allow_urls") for run in here) else source
+        for source, here in zip(sources, runs, strict=True)
+    ]
+
+
 def _without_paths(table: pa.Table, known: list[str]) -> pa.Table:
     """Reasons name files at times."""
     import pyarrow as pa
 
-    reasons = [
-        without_local_paths(text, known) if text and ("/" in text or "\\" in text) else text
-        for text in table["reason"].to_pylist()
-    ]
+    reasons = without_local_paths(table["reason"].to_pylist(), known)
     place = table.schema.get_field_index("reason")
     return table.set_column(place, table.schema.field(place), pa.array(reasons, pa.string()))
 
 
-def _run_options(manifest: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """How the run was scored, and the local paths that run and selection know of."""
+def _run_options(manifest: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """How each run was scored, and the local paths that runs and selection know of."""
     known = list(local_paths(manifest))
-    try:
-        run = json.loads((Path(manifest["run"]) / "run.json").read_text("utf-8"))
-    except (OSError, ValueError, KeyError):
-        return {}, known
-    known += local_paths({"input": run.get("input"), "options": run.get("options")})
-    return dict(run.get("options") or {}), known
+    options = []
+    for folder in [run["folder"] for run in manifest.get("runs") or []] or [manifest.get("run")]:
+        try:
+            run = json.loads((Path(folder) / "run.json").read_text("utf-8"))
+        except (OSError, ValueError, TypeError):
+            run = {}
+        known += local_paths({"input": run.get("input"), "options": run.get("options")})
+        options.append(dict(run.get("options") or {}))
+    return options, known
 
 
 def _upload(
@@ -231,11 +248,10 @@ def _upload(
     made = False
     try:
         with told(id, revision):
-            made = _make(api, id, private, revision)
-            there = _there(api, id, revision)
+            made = _make(api, id, private)
             stale = [
                 path
-                for path in there
+                for path in _branch(api, id, revision)
                 if path.startswith((f"{RECORDS}/", "data/")) and path not in files
             ]
             # upload_folder would make several commits of many files: half a selection in between
@@ -257,37 +273,45 @@ def _upload(
     return Pushed(id, files, licence, str(info.commit_url), str(info.oid))
 
 
-def _make(api: HfApi, id: str, private: bool, revision: str | None) -> bool:
-    """Make repository and branch where they are not there; whether the former was made."""
+def _make(api: HfApi, id: str, private: bool) -> bool:
+    """Make the repository where it is not there; whether it was made."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         info = api.dataset_info(id)
     except RepositoryNotFoundError:
-        info = None
+        info = None  # what fails next has another cause
     if info is None:
         api.create_repo(id, repo_type="dataset", private=private)
-        _branch(api, id, revision)
         return True
     if private and not info.private:
         raise BadInputError(
             f"The repository {id} is there already, and public.",
             "Make it private on its page, or choose another name.",
         )
-    names = {entry.rfilename for entry in info.siblings or []} - {".gitattributes"}
-    if names and not set(OWN) <= names and revision is None:
-        raise BadInputError(
-            f"The repository {id} holds something else than a selection.",
-            "Choose another name, or push to a branch of its own with --revision.",
-        )
-    _branch(api, id, revision)
     return False
 
 
-def _branch(api: HfApi, id: str, revision: str | None) -> None:
-    if revision is not None:
-        api.create_branch(id, branch=revision, repo_type="dataset", exist_ok=True)
+def _branch(api: HfApi, id: str, revision: str | None) -> list[str]:
+    """The files of the branch that is pushed to, which is made where it is not there.
 
+    Raises:
+        BadInputError: It was there, and holds something else than a selection.
+    """
+    from huggingface_hub.errors import RevisionNotFoundError
 
-def _there(api: HfApi, id: str, revision: str | None) -> list[str]:
-    return list(api.list_repo_files(id, repo_type="dataset", revision=revision))
+    try:
+        files = set(api.list_repo_files(id, repo_type="dataset", revision=revision))
+    except RevisionNotFoundError:
+        files = None
+    if files is None:
+        if revision is not None:
+            api.create_branch(id, branch=revision, repo_type="dataset")
+        return list(api.list_repo_files(id, repo_type="dataset", revision=revision))
+    if files - {".gitattributes"} and not set(OWN) <= files:
+        where = "repository" if revision is None else f"branch {revision!r} of the repository"
+        raise BadInputError(
+            f"The {where} {id} holds something else than a selection.",
+            "Choose another name, or push to a new branch of its own with --revision.",
+        )
+    return sorted(files)

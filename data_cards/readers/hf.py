@@ -246,7 +246,8 @@ def _write_parquet(dataset: Any, source: Source, wanted: Wanted, target: Path) -
 def _embedded(table: Any, features: Any, source: Source) -> Any:
     """The rows with the bytes of images that they name by a path of their repository.
 
-    Only columns of the type ``Image``, whose values then no longer depend on the hub.
+    Only columns of the type ``Image``, whose values then no longer depend on the hub. What is named
+    otherwise (a file of the folder given for images, an address) stays as it is.
     """
     import pyarrow as pa
 
@@ -272,8 +273,11 @@ def _with_bytes(value: Any, resolver: ImageResolver) -> Any:
         return [_with_bytes(item, resolver) for item in value]
     if not isinstance(value, dict) or value.get("bytes") is not None or not value.get("path"):
         return value
+    image = resolver.reference(value["path"])
+    if image.error is not None:  # not in the repository
+        return value
     try:
-        data = read_bytes(resolver.reference(value["path"]))
+        data = read_bytes(image)
     except BadRowError as error:
         raise BadInputError(
             f"a chosen image cannot be copied: {error.reason}",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, cast
+
+from data_cards.errors import BadInputError
 
 BLOCK = 512
 
@@ -45,7 +48,26 @@ def iter_members(file: IO[bytes]) -> Iterator[Member]:
 
     ``tarfile`` stops at a damaged header as if the archive ended there. Here the next whole
     header is looked for and reading goes on.
+
+    Raises:
+        BadInputError: The bytes themselves cannot be had: no gzip, a truncated or damaged one, or
+            the disk fails. What stands before that was handed out.
     """
+    try:
+        yield from _members(file)
+    except (OSError, EOFError, zlib.error) as error:
+        said = " ".join(str(error).split())[:120] or type(error).__name__
+        if not isinstance(file, gzip.GzipFile):
+            raise BadInputError(
+                f"{file.name} cannot be read: {said}", "Check the disk, or copy the file again."
+            ) from error
+        raise BadInputError(
+            f"{file.name} is no whole gzip file: {said}",
+            "Download or pack it again; a tar that is not compressed is to be named .tar.",
+        ) from error
+
+
+def _members(file: IO[bytes]) -> Iterator[Member]:
     start: int | None = 0
     while start is not None:
         stopped = yield from _run(file, start)

@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,7 @@ class WebDataset:
 
     def fields(self, source: Source) -> list[str]:
         for shard in shards(source.file)[:1]:
-            with open_tar_bytes(shard) as file:
+            with _opened(shard) as file:
                 for group in itertools.islice(iter_groups(file), 100):
                     try:
                         return list(_record(file, group)[0])
@@ -254,7 +255,7 @@ def _content(file: IO[bytes], member: Member) -> bytes:
     try:
         file.seek(member.data)
         data = file.read(member.size)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         data = b""
     if len(data) < member.size:
         raise BadRowError(f"{member.name} is cut short (the tar file is truncated)")

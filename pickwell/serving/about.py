@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
+from pickwell.local_paths import local_paths, without_local_paths
 from pickwell.serving.limits import Limits
 from pickwell.serving.messages import AboutOut, AnswerOut, ColumnOut, PairOut, ReferenceOut
 
@@ -57,18 +57,12 @@ def about(scorer: WarmScorer, held_against: ReferenceOut, limits: Limits) -> Abo
     run = scorer.opened.reference.run
     _, metrics = scorer.opened.models_and_metrics
     columns = {column.name: column for metric in metrics for column in metric.spec.columns}
+    models = without_local_paths(run.manifest["models"], local_paths(run.manifest["models"]))
     return AboutOut(
         pickwell=__version__,
         reference=held_against,
-        models={
-            role: key and _without_folders(key)
-            for role, key in run.manifest["models"].items()
-            if role != "specs"
-        },
-        specs={
-            role: _without_folders(spec)
-            for role, spec in (run.manifest["models"].get("specs") or {}).items()
-        },
+        models={role: key for role, key in models.items() if role != "specs"},
+        specs=models.get("specs") or {},
         metrics=run.manifest["metrics"],
         columns={
             name: ColumnOut(
@@ -88,11 +82,6 @@ def about(scorer: WarmScorer, held_against: ReferenceOut, limits: Limits) -> Abo
             "answer_seconds": limits.answer_seconds,
         },
     )
-
-
-def _without_folders(spec: str) -> str:
-    """A spec that names a local folder or file keeps its last part alone."""
-    return re.sub(r"([:@])(?:~|\.{0,2})/(?!/)[^,]*?([^,/]+)(?=,|$)", r"\1\2", spec)
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from data_cards import BadInputError
-from data_cards.cards import find_card, list_cards, load_card, parse_card
+from data_cards.cards import find_card, list_cards, load_card, parse_card, split_front_matter
 from data_cards.source import open_source
 
 LLAVA = [
@@ -149,3 +149,19 @@ def test_bad_cards_say_what_is_wrong():
             parse_card(text, "x", "x.md")
     with pytest.raises(BadInputError, match="no data card 'nope'"):
         load_card("nope")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "---\ntitle: foo---\nlicense: mit\n---\n# a---\n",
+            ("title: foo---\nlicense: mit\n", "# a---\n"),
+        ),
+        ("\ufeff---\na: 1\n---", ("a: 1\n", "")),
+        ("# no card\n---\na: 1\n---\n", ("", "# no card\n---\na: 1\n---\n")),
+        ("", ("", "")),
+    ],
+)
+def test_front_matter_stands_between_lines(text, parts):
+    assert split_front_matter(text) == parts

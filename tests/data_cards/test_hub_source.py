@@ -57,6 +57,7 @@ def look(key, *words, rows=None, copy=False, **options):
 look("images", "hf://owner/images", rows=[1, 3])
 look("downloaded", "hf://owner/images", streaming=False)
 look("old", f"hf://owner/images@{old}")
+look("old by branch", "hf://owner/images@release/v1.0", rows=[0])
 look("old by option", "hf://owner/images", revision="before")
 look("subset", "hf://owner/subsets:first", split="test")
 look("subset by option", "hf://owner/subsets", config="second")
@@ -167,7 +168,8 @@ def fill(hub: LoopbackHub) -> str:
     """Put the repositories there; gives the earlier commit of ``owner/images``."""
     data, readme = "data/train-00000-of-00001.parquet", "---\nlicense: cc-by-sa-4.0\n---\n"
     old = hub.put("datasets", "owner/images", {data: parquet(["old"])})
-    hub.repos["datasets", "owner/images"].branches["before"] = old
+    branches = hub.repos["datasets", "owner/images"].branches
+    branches["before"] = branches["release/v1.0"] = old
     new = parquet([f"a thing {i}" for i in range(5)])
     hub.put("datasets", "owner/images", {data: new, "README.md": readme})
     files = {"first-train.jsonl": rows_of("t", 4), "first-test.jsonl": rows_of("e", 2)}
@@ -248,7 +250,7 @@ def test_chosen_records_are_copied(saw):
     assert saw["images"]["again"] == [saw["images"]["rows"][i] for i in (1, 3)]
 
 
-@pytest.mark.parametrize("key", ["old", "old by option"])
+@pytest.mark.parametrize("key", ["old", "old by option", "old by branch"])
 def test_a_revision_is_read(saw, key):
     repo = saw["hub"].repos["datasets", "owner/images"]
     assert [row[1] for row in saw[key]["rows"]] == ["old"]

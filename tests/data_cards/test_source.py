@@ -320,6 +320,35 @@ def test_damaged_tar_costs_only_its_samples(tmp_path):
     assert "cut short" in samples[3].error
 
 
+def test_a_tar_whose_gzip_is_damaged_names_the_file_and_the_remedy(tmp_path):
+    import io
+    import random
+    import tarfile
+
+    path = tmp_path / "s.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for i in range(4):
+            for extension in ("jpg", "txt"):
+                info = tarfile.TarInfo(f"{i}.{extension}")
+                data = random.Random(i).randbytes(20_000) if extension == "jpg" else b"text"
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for name, data, before in (
+        ("plain", b"not gzip", 0),
+        ("cut", whole[:middle], 1),
+        ("damaged", whole[:middle] + b"\xff" * 400 + whole[middle + 400 :], 1),
+    ):
+        path.write_bytes(data)
+        samples = []
+        with pytest.raises(BadInputError, match=r"s\.tar\.gz is no whole gzip file") as caught:
+            for sample in open_source(path).samples():
+                samples.append(sample)
+        assert "again" in caught.value.remedy, name
+        assert sum(sample.error is None for sample in samples) >= before, name
+
+
 def test_unusable_input(tmp_path):
     for name, data, format, words in (
         ("what.bin", b"\1\2\3", None, "format is not recognised"),
@@ -332,8 +361,9 @@ def test_unusable_input(tmp_path):
         with pytest.raises(BadInputError, match=words) as caught:
             list(open_source(tmp_path / name, format=format).samples())
         assert name in str(caught.value)
-    with pytest.raises(BadInputError, match="does not exist"):
-        open_source(tmp_path / "none.json")
+    for name, format in (("none.json", None), ("none{1}.json", None), ("{a,b}.json", "llava")):
+        with pytest.raises(BadInputError, match="does not exist"):
+            open_source(tmp_path / name, format=format)
     with pytest.raises(BadInputError, match="llava: JSON array"):
         open_source(tmp_path / "what.bin")
     with pytest.raises(BadInputError, match="no format is called 'x'"):

@@ -24,6 +24,11 @@ from pickwell.licences import judge_licence
         ("cc0-1.0", False, ""),
         ("apache-2.0", False, ""),
         (["mit"], False, ""),
+        (["mit", "cc-by-nc-4.0"], False, "no commercial use"),
+        (["cc-by-4.0", "cc-by-nc-4.0"], False, "no commercial use"),
+        (["cc-by-4.0", None], True, "not known"),
+        ("CC BY-NC-ND 4.0", True, "unpaid"),
+        (" cc_by nd ", True, "unchanged"),
     ],
 )
 def test_verdicts(stated, confirm, word):

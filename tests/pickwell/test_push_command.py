@@ -14,7 +14,8 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from data_cards.errors import BadInputError
-from pickwell.push_job import push, token_from
+from data_cards.source import Source
+from pickwell.push_job import _run_options, _with_urls, push, token_from
 from pickwell.selection_files import open_selection
 from tests.loopback_hub import READER, WRITER, LoopbackHub
 
@@ -127,7 +128,10 @@ def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
     odd = shutil.copytree(small, tmp_path / "odd")
     card = (odd / "README.md").read_text().replace("license: cc-by-4.0", "license: nonsense")
     (odd / "README.md").write_text(card)
-    hub.put("datasets", "owner/others", {"data.csv": "a,b\n1,2\n"})
+    hub.put("datasets", "owner/others", {"data.csv": "a,b\n1,2\n", "data/a.csv": "a\n1\n"})
+    foreign = hub.repos["datasets", "owner/others"]
+    foreign.branches["theirs"] = foreign.branches["main"]
+    hub.failing.append((r"^POST /api/datasets/owner/unbranched/branch", 500))
     hub.failing.append((r"^POST /api/datasets/owner/broken/commit", 500))
     given = {"selection": str(picked), "token": WRITER, "licence_confirmed": True}
     tries = {
@@ -136,19 +140,27 @@ def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
         "wrong": {**given, "token": "hf_none", "repository": "owner/x"},
         "namespace": {**given, "repository": "somebody/x"},
         "others": {**given, "repository": "owner/others"},
+        "main": {**given, "repository": "owner/others", "revision": "main"},
+        "theirs": {**given, "repository": "owner/others", "revision": "theirs"},
         "broken": {**given, "repository": "owner/broken"},
+        "unbranched": {**given, "repository": "owner/unbranched", "revision": "new"},
         "odd": {**given, "repository": "owner/odd", "selection": str(odd)},
         "first": {**given, "repository": "owner/twice", "private": True},
         "second": {**given, "repository": "owner/twice", "selection": str(small)},
         "branch": {**given, "repository": "owner/others", "revision": "pickwell"},
+        "branch again": {
+            **given, "repository": "owner/others", "revision": "pickwell", "selection": str(small)
+        },
         "bare": {**given, "repository": "owner/bare", "image_files": False},
-    }
+    }  # fmt: skip
     said = client(DRIVER, json.dumps(tries), **hub.environment(tmp_path / "home"))
     assert "needs a token" in said["no token"]["message"]
     assert "hf auth login" in said["no token"]["remedy"]
     assert "rights" in said["reader"]["message"] and "rights" in said["namespace"]["message"]
     assert "does not accept the token" in said["wrong"]["message"]
-    assert "something else than a selection" in said["others"]["message"]
+    for key in ("others", "main", "theirs"):
+        assert "something else than a selection" in said[key]["message"], key
+    assert "still empty" in said["unbranched"]["remedy"]
     assert "is down" in said["broken"]["message"] and "still empty" in said["broken"]["remedy"]
     for key in ("no token", "reader", "namespace", "others", "broken"):
         assert "\n" not in said[key]["message"], key
@@ -161,9 +173,11 @@ def test_refusals_and_second_pushes(picked, hub, pickwell_here, tmp_path):
     pictures = {p for p in twice.files if p.endswith(".png")}
     assert pictures == {f"records/images/{id_[1:]}.png" for id_ in open_selection(small).ids}
     others = hub.repos["datasets", "owner/others"]
-    assert set(others.files) == {"data.csv"}
+    assert set(others.files) == {"data.csv", "data/a.csv"} and len(others.messages) == 3
+    assert others.branches["theirs"] == others.branches["main"]
     aside = others.commits[others.branches["pickwell"]]
-    assert "selection.parquet" in aside and b'revision="pickwell"' in aside["README.md"]
+    assert "selection.parquet" in aside and "data/a.csv" not in aside
+    assert b'revision="pickwell"' in aside["README.md"]
     assert not any(p.endswith(".png") for p in hub.repos["datasets", "owner/bare"].files)
 
 
@@ -237,6 +251,20 @@ def test_an_image_that_is_gone_is_named(picked, tmp_path):
     (tmp_path / "data" / first["image"]).unlink()
     with pytest.raises(BadInputError, match=r"pairs\.jsonl:1: image missing"):
         push(picked, "owner/name", dry_run=True)
+
+
+def test_every_run_of_an_extended_selection_says_how_its_part_was_read(tmp_path):
+    for name, options in (("first", {}), ("added", {"allow_urls": True, "images": "/mnt/two/i"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps({"options": options}))
+    runs = [{"folder": str(tmp_path / name)} for name in ("first", "added", "gone")]
+    options, known = _run_options({"run": runs[0]["folder"], "runs": runs})
+    assert [run.get("allow_urls") for run in options] == [None, True, None]
+    assert "/mnt/two/i" in known
+    parts = [Source(name, "llava") for name in "abc"]
+    assert [s.allow_urls for s in _with_urls(parts, options)] == [False, True, False]
+    # two runs may share the first part
+    assert [s.allow_urls for s in _with_urls(parts[:2], options)] == [True, True]
 
 
 def test_the_hub_is_not_left_running():

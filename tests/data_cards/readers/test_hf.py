@@ -1,12 +1,14 @@
 """What the datasets library saves and opens, on local folders."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from data_cards import BadInputError
-from data_cards.source import open_source
+from data_cards.hub_images import HubImages
+from data_cards.source import Source, open_source
 
 datasets = pytest.importorskip("datasets")
 
@@ -81,3 +83,24 @@ def test_a_hub_name_that_cannot_be_loaded_says_so():
     with pytest.raises(BadInputError, match=r"offline mode is on .* nobody/nothing") as caught:
         open_source("hf://nobody/nothing")
     assert "Unset HF_HUB_OFFLINE" in caught.value.remedy
+
+
+def test_only_images_of_the_repository_are_put_into_a_copy(monkeypatch):
+    import pyarrow as pa
+
+    from data_cards.readers import hf
+
+    sha = "0123456789" * 4
+    monkeypatch.setattr(hf, "read_bytes", lambda ref: ref.url.encode())
+    own = f"hf://datasets/o/n@{sha}/in/a.png"
+    paths = ["b.png", "https://example.org/c.png", own, "zip://a.png::/no/cache/a.zip"]
+    features = datasets.Features({"image": datasets.Image()})
+    rows = [{"image": {"bytes": None, "path": path}} for path in paths]
+    table = pa.Table.from_pylist(rows, schema=features.arrow_schema)
+    hub = HubImages("o/n", sha)
+    for images, b in ((hub, None), (replace(hub, folder="i"), f"hf://datasets/o/n@{sha}/i/b.png")):
+        source = Source("hf://o/n", "hf", hub_images=images)
+        said = hf._embedded(table, features, source)["image"].to_pylist()
+        expected = [b and b.encode(), None, own.encode(), None]
+        assert [value["bytes"] for value in said] == expected
+        assert [value["path"] for value in said] == [*paths[:2], "a.png", paths[3]]

@@ -319,12 +319,3 @@ def test_the_examples_of_the_document_work(client):
     for example in body["examples"].values():
         done = client.post("/score", json=example["value"])
         assert done.status_code == 200 and done.json()["pairs"][0]["status"] == "ok"
-
-
-def test_folders_of_the_server_are_not_told():
-    from pickwell.serving.about import _without_folders
-
-    text = "embedded,encoder=open_clip:ViT-B-32@/home/me/w.pt,reward=hf-reward:~/models/r"
-    assert _without_folders(text) == "embedded,encoder=open_clip:ViT-B-32@w.pt,reward=hf-reward:r"
-    for spec in ("open_clip:ViT-B-32/openai", "openai:m@http://h:1/v1", "open_clip:hf-hub:a/b@c"):
-        assert _without_folders(spec) == spec
