@@ -19,7 +19,7 @@ from scoring.metric import Metric, Models, Pool, metric_key, registry
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import JointSpace
 from scoring.metrics.map import LAID_OUT
-from scoring.metrics.margin import landmarks
+from scoring.metrics.margin import Landmarks
 from scoring.metrics.pool_vectors import hash_order
 from scoring.models import models_from_spec, pinned_text
 from scoring.pool import open_pool
@@ -93,9 +93,9 @@ class Reference:
         return hash_order(self.pool.ids, known, self.seed)[:LAID_OUT]
 
     @cached_property
-    def landmarks(self) -> np.ndarray:
-        """Positions of the rows that stand for the reference in margins."""
-        return landmarks(self.pool, self.seed)
+    def landmarks(self) -> Landmarks:
+        """The rows that stand for the reference in margins."""
+        return Landmarks.of(self.pool, self.seed)
 
     @cached_property
     def responses(self) -> tuple[np.ndarray, np.ndarray]:

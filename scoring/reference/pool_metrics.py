@@ -95,7 +95,7 @@ def diversity(pool: Pool, reference: Reference) -> Scores:
 @against("margin")
 def margin(pool: Pool, reference: Reference) -> Scores:
     """Margins against the rows that stand for the reference."""
-    return margins(pool, paired_rows(pool), reference.pool, reference.landmarks, own=False)
+    return margins(pool, paired_rows(pool), reference.landmarks, own=False)
 
 
 @against("boilerplate")
