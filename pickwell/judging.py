@@ -100,7 +100,8 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
         if aimless and settings.consensus:
             raise BadInputError(
                 f"{aimless[0]!r} has no direction: neither more nor less of it is better.",
-                "Leave it out of the consensus, or import it under another name.",
+                "Leave it out of the consensus, or rank by it alone, more counting as better: "
+                f"--by {aimless[0]}.",
             )
         if not wanted:
             raise BadInputError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from pickwell.config import ScoreConfig, checked
+from pickwell.joined_imports import check_imports, join_imports
 
 if TYPE_CHECKING:
     from data_cards.source import Source
@@ -31,18 +32,18 @@ class Opened:
         reference: The run.
         picked: The selection that near-duplicates are looked for among.
         digest: SHA-256 of the ``run.json`` that was opened.
+        judge_cache: Where a judge's answers are kept; ``None``: nowhere.
     """
 
     reference: Reference
     picked: Chosen | None
     digest: str
+    judge_cache: Path | None = None
 
     @cached_property
     def models_and_metrics(self) -> tuple[Models, list[Metric]]:
         """Those of the reference; see :meth:`Reference.models_and_metrics`."""
-        from pickwell.scoring_job import default_cache
-
-        return self.reference.models_and_metrics(judge_cache=default_cache())
+        return self.reference.models_and_metrics(judge_cache=self.judge_cache)
 
     @cached_property
     def stored(self) -> ScoreConfig:
@@ -54,18 +55,23 @@ class Opened:
         return options
 
 
-def open_like(like: Path, chosen: Path | None = None, *, warm: bool = False) -> Opened:
+def open_like(
+    like: Path, chosen: Path | None = None, *, warm: bool = False, cache: Path | None = None
+) -> Opened:
     """Open a run, or a selection, which leads to its run.
 
     Args:
         like: The run or selection.
         chosen: Another selection, whose picks near-duplicates are looked for among.
-        warm: Hold the reference's vectors in memory.
+        warm: Hold the reference's vectors in memory, for single pairs; nothing is then written,
+            so that a judge's answers are not kept.
+        cache: Where they are kept otherwise; the usual place by default.
 
     Raises:
         BadInputError: If there is none, or run and selection do not go together.
     """
     from pickwell.chosen import is_selection, open_chosen
+    from pickwell.scoring_job import default_cache
     from scoring.reference import Reference
     from scoring.reference.base import run_digest
 
@@ -74,7 +80,8 @@ def open_like(like: Path, chosen: Path | None = None, *, warm: bool = False) -> 
     if chosen is not None:
         picked = open_chosen(Path(chosen))
     _same_encoder(reference, picked)
-    return Opened(reference, picked, run_digest(reference.run.folder))
+    answers = None if warm else cache or default_cache()
+    return Opened(reference, picked, run_digest(reference.run.folder), answers)
 
 
 def score_like(
@@ -119,11 +126,15 @@ def score_like(
 
     folder = Path(out)
     if opened is None:
-        opened = open_like(Path(given["like"]), given.get("chosen"))
+        cache = given.get("cache")
+        opened = open_like(
+            Path(given["like"]), given.get("chosen"), cache=None if cache is None else Path(cache)
+        )
     reference, picked = opened.reference, opened.picked
     _refuse_foreign_folder(folder)
     _refuse_overwriting(folder, reference, picked)
     settings = _settings(reference, given)
+    check_imports(settings.imports)
     if "judge" in given or "judge_options" in given:  # the judge may have moved
         models, metrics = reference.models_and_metrics(
             settings.judge, judge_options(settings), settings.cache or default_cache()
@@ -151,7 +162,7 @@ def score_like(
 
         del cache, seed
         computed = score_against(folder, pool, reference, on_progress)
-        _join_imports(folder, settings, manifest)
+        join_imports(folder, settings.imports, manifest)
         told = add_judged_columns(folder, manifest, reference, picked)
         drifted = write_drift(folder, manifest, reference)
         manifest["reference"] |= told | {"drifted": drifted}
@@ -230,23 +241,3 @@ def _same_encoder(reference: Reference, picked: Chosen | None) -> None:
                 f"another encoder than {reference.run.folder}.",
                 "Name a selection from a run of the same models.",
             )
-
-
-def _join_imports(folder: Path, settings: ScoreConfig, manifest: dict[str, Any]) -> None:
-    """Join imported columns while the run is still being made."""
-    from scoring.imported import read_imported
-    from scoring.pool import add_columns
-    from scoring.run import Run
-
-    for path in settings.imports:
-        run = Run(folder, {})
-        ids = run.scores["id"].to_pylist()
-        imported = read_imported(path, ids, set(run.scores.column_names))
-        add_columns(folder, imported.columns, [(path.name, imported.notes)])
-        before = manifest.get("imported", {})
-        manifest["imported"] = {
-            "files": [*before.get("files", []), str(path)],
-            "columns": [*before.get("columns", []), *imported.columns],
-            "matched": imported.matched,
-            "unknown_ids": imported.unknown,
-        }

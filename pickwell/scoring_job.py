@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data_cards.errors import BadInputError
 from data_cards.hub import KEPT
 from pickwell.config import ScoreConfig, checked
+from pickwell.joined_imports import check_imports, join_imports
 
 if TYPE_CHECKING:
     from data_cards.sample import Sample
@@ -87,12 +88,9 @@ def score(
     settings = _with_rubric(settings, given)
     from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
-    from scoring.imported import imported_table, read_imported
     from scoring.models import models_from_spec
-    from scoring.pool import add_columns
 
-    for path in settings.imports:
-        imported_table(path)  # a wrong file is told of before hours of scoring, not after them
+    check_imports(settings.imports)
     source = source_of(data, settings)
     on_source(source)
     folder = Path(out)
@@ -122,12 +120,7 @@ def score(
     if not run.manifest["rows"]:
         (folder / "run.json").unlink()
         raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
-    for path in settings.imports:
-        ids = run.samples(["id"])["id"].to_pylist()
-        imported = read_imported(path, ids, set(run.scores.column_names))
-        add_columns(folder, imported.columns, [(path.name, imported.notes)])
-        run = _note_import(run, path, imported)
-    return run
+    return _with_imports(run, settings.imports) if settings.imports else run
 
 
 def source_of(data: str | Path, settings: ScoreConfig) -> Source:
@@ -259,21 +252,14 @@ def _describe(source: Source) -> dict[str, Any]:
     return described | {"revision": hub.commit, "hub": told}
 
 
-def _note_import(run: Run, path: Path, imported: Any) -> Run:
+def _with_imports(run: Run, paths: list[Path]) -> Run:
     import json
 
     from scoring.run import Run
     from scoring.store import atomic_path
 
-    before = run.manifest.get("imported", {})
-    manifest = run.manifest | {
-        "imported": {
-            "files": [*before.get("files", []), str(path)],
-            "columns": [*before.get("columns", []), *imported.columns],
-            "matched": imported.matched,
-            "unknown_ids": imported.unknown,
-        }
-    }
+    manifest = dict(run.manifest)
+    join_imports(run.folder, paths, manifest)
     with atomic_path(run.folder / "run.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
     return Run.open(run.folder)

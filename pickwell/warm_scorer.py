@@ -16,8 +16,8 @@ class WarmScorer:
     """Gives pairs the numbers that ``score --like`` writes for them.
 
     Every pair goes through the models by itself, so that its answer is a function of the pair
-    alone, to the last bit, whatever else is asked at the time. Nothing is written. Not for
-    several threads at once.
+    alone, to the last bit, whatever else is asked at the time. Nothing is written, and no image is
+    fetched from the web. Not for several threads at once.
 
     Args:
         opened: The reference, opened ``warm``.
@@ -37,7 +37,8 @@ class WarmScorer:
         self.opened = opened
         models, metrics = opened.models_and_metrics
         self.judging = LikeColumns.of(opened.reference, opened.picked)
-        settings = opened.stored.model_copy(update={"cache": cache})
+        # what is fetched would be kept on the disk
+        settings = opened.stored.model_copy(update={"cache": cache, "allow_urls": False})
         options = replace(engine_options(settings), seed=opened.reference.seed)
         self._engine = WarmEngine(opened.reference, metrics, models, options)
 

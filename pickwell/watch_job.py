@@ -26,6 +26,7 @@ def watch(
     settle: float = 2.0,
     poll: float = 10.0,
     once: bool = False,
+    retry: bool = False,
     stop: threading.Event | None = None,
     told: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> Tally:
@@ -42,6 +43,7 @@ def watch(
         settle: Seconds that a file must have stood still.
         poll: Seconds after which the folder is looked at without an event.
         once: End when nothing is left to do.
+        retry: Try files again that failed before.
         stop: Ends it after the file in hand.
         told: Called with every entry of the ledger.
 
@@ -56,11 +58,11 @@ def watch(
     given: dict[str, Any] = {"like": Path(like), "images": images, "format": format}
     given |= {"chosen": None if chosen is None else Path(chosen), "cache": cache}
     given = {name: value for name, value in given.items() if value is not None}
-    opened = open_like(Path(like), given.get("chosen"))
+    opened = open_like(Path(like), given.get("chosen"), cache=cache)
     _ = opened.models_and_metrics  # what is not installed is told of before the first file
     wake = threading.Event()
     with only_one(out):
-        watcher = Watcher(folder, out, opened, given, settle=settle, told=told)
+        watcher = Watcher(folder, out, opened, given, settle=settle, retry=retry, told=told)
         listener = None
         if not once:
             ended = threading.Event()

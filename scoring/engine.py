@@ -24,6 +24,7 @@ import pyarrow as pa
 from data_cards.images import ImageLimits
 from data_cards.sample import Sample
 from scoring.images import ImageStage
+from scoring.judge.base import Usage
 from scoring.mapper import Mapper
 from scoring.memory import release_freed
 from scoring.metric import Metric, Models, Need, metric_key, registry
@@ -93,6 +94,7 @@ def score(
         The finished run, opened.
     """
     started = time.perf_counter()
+    judged_before = models.judge.usage.copy() if models.judge is not None else Usage()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     mapper = open_mapper(metrics, models, options)
@@ -144,7 +146,7 @@ def score(
             **pool_rows,
         },
         "unfinished": dict(mapper.unfinished),
-        **_judging(models, metrics),
+        **_judging(models, metrics, judged_before),
         "seed": options.seed,
         "seconds": round(time.perf_counter() - started, 2),
         "seconds_by_stage": {name: round(value, 2) for name, value in mapper.seconds.items()},
@@ -220,11 +222,11 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
     return metrics
 
 
-def _judging(models: Models, metrics: Sequence[Metric]) -> dict[str, Any]:
-    """What the judge was asked and what it took, where there was one."""
+def _judging(models: Models, metrics: Sequence[Metric], before: Usage) -> dict[str, Any]:
+    """What the judge was asked in this run and what it took, where there was one."""
     if models.judge is None or not any("judge" in metric.spec.needs for metric in metrics):
         return {}
-    told = models.judge.usage.summary(models.judge.options)
+    told = models.judge.usage.since(before).summary(models.judge.options)
     return {"judge": {"name": models.judge.name, **told}}
 
 

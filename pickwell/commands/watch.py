@@ -20,6 +20,7 @@ def watch(
     once: bool = typer.Option(
         False, "--once", help="End when nothing is left; exit code 1 if a file failed."
     ),
+    retry: bool = typer.Option(False, "--retry", help="Try files again that failed before."),
     settle: float = typer.Option(2.0, min=0, help="Seconds that a file must have stood still."),
     poll: float = typer.Option(10.0, min=0.1, help="Seconds between looks without an event."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
@@ -52,6 +53,7 @@ def watch(
         settle=settle,
         poll=poll,
         once=once,
+        retry=retry,
         told=lambda entry: _tell(entry, out),
     )
     screen.print(
@@ -77,7 +79,7 @@ def _tell(entry: dict[str, Any], out: Path) -> None:
         said = f"{entry['rows']:,} rows, {entry['bad']:,} bad, {entry['seconds']:g} s{drifted}"
         said += f" -> {out / entry['run']}"
     elif "error" in entry:
-        said = "unchanged, and it failed before; not tried again"
+        said = "unchanged, and it failed before; --retry tries it again"
     else:
         said = f"the content of {entry['same_as']}, which is scored"
     screen.print(f"{name}: {said}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The HTTP side: four routes, one form of refusal, and the document that describes them."""
+"""The HTTP side: six routes, one form of refusal, and the document that describes them."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # FastAPI's own route would stand beside the front door
         dependencies=[Depends(front_door)],
         responses=REFUSALS[None],
     )
@@ -122,6 +123,10 @@ def create_app(
     @app.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(service.measures.text())
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(app.openapi())
 
     describe(app, reader, token is not None)
     return app

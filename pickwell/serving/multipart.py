@@ -10,7 +10,8 @@ from pickwell.serving.limits import Refused
 MAX_PARTS = 32
 _HEADERS = 4_096
 """Bytes of a part's headers."""
-_QUOTED = re.compile(r'([a-zA-Z*]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+_QUOTED = re.compile(r'(?<![a-zA-Z*])([a-zA-Z*]{1,40})=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+"""A parameter; a long run of letters is looked at once, not again from each of its letters."""
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,20 @@ from data_cards.image_paths import ImageResolver
 from data_cards.records import RecordReader
 from data_cards.sample import ImageRef, Sample
 from pickwell.serving.limits import Limits, Refused
-from pickwell.serving.messages import ImageIn, PairIn, batch_model
+from pickwell.serving.messages import ImageIn, PairIn, TurnIn, batch_model
 from pickwell.serving.multipart import parse_form
 
 JSON, FORM = "application/json", "multipart/form-data"
 SOURCE = "request"
 _SHOWN = 5
 """Errors of a request that are told."""
+_INSIDE: dict[str, type[BaseModel]] = {
+    "pairs": PairIn,
+    "turns": TurnIn,
+    "image": ImageIn,
+    "images": ImageIn,
+}
+"""What the objects under a key are."""
 
 
 class RequestReader:
@@ -164,7 +171,28 @@ def _bad(name: str, row: int, reason: str) -> Sample:
     return Sample(name, source=SOURCE, row=row, where=f"pair {row}", error=reason)
 
 
+def _refuse_surplus_keys(model: type[BaseModel], content: Any) -> None:
+    """An object with more keys than fields: each would become an error of a kilobyte."""
+    if isinstance(content, list):
+        for item in content:
+            _refuse_surplus_keys(model, item)
+    if not isinstance(content, dict):
+        return
+    fields = model.model_fields
+    if len(content) > len(fields):
+        unknown = next(name for name in content if name not in fields)
+        raise Refused(
+            422,
+            f"The request is not as it should be: {unknown[:80]!r} is no field; an object with "
+            f"{len(content)} keys has room for {len(fields)}.",
+            "See /openapi.json.",
+        )
+    for name in content.keys() & _INSIDE.keys():
+        _refuse_surplus_keys(_INSIDE[name], content[name])
+
+
 def _valid(model: type[BaseModel], content: Any) -> Any:
+    _refuse_surplus_keys(model, content)
     try:
         return model.model_validate(content)
     except ValidationError as error:

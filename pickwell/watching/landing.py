@@ -55,11 +55,14 @@ def landed(folder: Path) -> Iterator[Landed]:
 
 
 def signature_of(path: Path) -> str | None:
-    """Sizes, times and inodes of a file, or of all files of a folder; ``None``: it is gone."""
+    """Sizes, times and inodes of a file, or of all files of a folder; ``None``: it is gone.
+
+    A link in a folder that leads nowhere counts as itself: the folder is not gone for its sake.
+    """
     digest = hashlib.sha256()
     try:
         for file in _files(path):
-            facts = file.stat()
+            facts = file.lstat() if file != path and not file.exists() else file.stat()
             # The time of change, too: it cannot be set back by those who write.
             parts = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
             digest.update(f"{os.fsencode(file)!r} {parts}\n".encode())
@@ -82,12 +85,19 @@ def content_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_data(path: Path) -> bool:
-    """Whether something is to be scored: a reader recognises it, or its ending says that it is."""
+def is_data(path: Path, stated: bool = False) -> bool:
+    """Whether something is to be scored: a reader recognises it, or its ending says that it is.
+
+    Args:
+        path: A file or folder.
+        stated: The format is: then all is data but pictures and what holds nothing else.
+    """
     from data_cards.readers.base import formats
 
     ending = path.name.lower().removesuffix(".gz")
     if path.is_file() and ending.endswith(DATA):
+        return True
+    if stated and not all(file.name[0] == "." or _is_picture(file) for file in _files(path)):
         return True
     for kind in formats().values():
         try:
@@ -95,6 +105,8 @@ def is_data(path: Path) -> bool:
                 return True
         except (BadInputError, OSError):
             continue
+        except Exception:  # told of when it fails at that again
+            return True
     return False
 
 
@@ -114,6 +126,12 @@ def _files(path: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             yield Path(folder) / name
+
+
+def _is_picture(path: Path) -> bool:
+    from data_cards.readers.imagefolder import IMAGE_SUFFIXES
+
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import threading
@@ -19,6 +20,10 @@ from pickwell.watching.ledger import Ledger
 Told = Callable[[dict[str, Any]], None]
 _PATIENCE = 20
 """Changes of one file that ``once`` waits for."""
+_READING = ("format", "images")
+"""Options that decide whether a file can be read."""
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""What is no file's fault."""
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Watcher:
         opened: What they are scored like.
         given: Options of ``score``, ``like`` among them.
         settle: Seconds that size and times of a file must have stood still.
+        retry: Try files again that failed before.
         told: Called with every entry of the ledger.
 
     Raises:
@@ -66,6 +72,7 @@ class Watcher:
         given: dict[str, Any],
         *,
         settle: float = 2.0,
+        retry: bool = False,
         told: Told = lambda entry: None,
     ) -> None:
         if not folder.is_dir():
@@ -85,6 +92,9 @@ class Watcher:
             opened.digest,
             None if picked is None else str(picked.folder.resolve()),
         )
+        if retry:
+            self.ledger.forget_failures()
+        self._reading = {name: str(given[name]) for name in _READING if name in given}
         self._steady: dict[str, _Steady] = {}
         self._no_data: set[tuple[str, str]] = set()
 
@@ -129,10 +139,10 @@ class Watcher:
 
     def _is_nothing(self, file: Landed) -> bool:
         key = (file.name, file.signature)
-        if key in self._no_data or self.ledger.knows(*key):
+        if key in self._no_data or self.ledger.knows(*key, self._reading):
             return True
         # Files are asked as soon as they are seen: an unfinished one is seen again when it grows.
-        if not is_data(file.path):
+        if not is_data(file.path, stated="format" in self._reading):
             self._no_data.add(key)
             return True
         return False
@@ -148,12 +158,13 @@ class Watcher:
         except BadInputError as error:
             entry |= {"outcome": "failed", "error": error.message, "remedy": error.remedy}
         except OSError as error:
-            if error.filename is None or file.path not in _with_parents(Path(error.filename)):
-                raise  # a full disk is not the file's fault
+            if error.errno in _OF_THE_DISK:
+                raise
+            reason = error.strerror or str(error) or type(error).__name__
             entry |= {
                 "outcome": "failed",
-                "error": f"{error.filename} cannot be read: {error.strerror}.",
-                "remedy": "Check who may read it.",
+                "error": f"{error.filename or file.path} cannot be read: {reason}.",
+                "remedy": "Check that it is whole, and who may read it.",
             }
         except Exception as error:  # one file must not end the watch
             entry |= {
@@ -165,6 +176,8 @@ class Watcher:
             self._drop_run(entry, file)
             self._steady.pop(file.name, None)
             return False
+        if "error" in entry and self._reading:
+            entry["options"] = self._reading
         entry.setdefault("seconds", round(time.perf_counter() - started, 2))
         self.ledger.append(entry)
         outcome = entry["outcome"]
@@ -177,7 +190,7 @@ class Watcher:
         before = self.ledger.scored(content)
         if before is not None:
             return {"outcome": "same", "same_as": before["name"], "run": before["run"]}
-        before = self.ledger.failed(file.name, content)
+        before = self.ledger.failed(file.name, content, self._reading)
         if before is not None:
             return {"outcome": "same", "same_as": file.name, "error": before["error"]}
         # Killed after the run was complete and before the ledger said so.
@@ -220,7 +233,3 @@ class Watcher:
                 f"{folder} was scored again, or is gone: the files cannot be scored like it.",
                 "Start a new watch with another --out.",
             )
-
-
-def _with_parents(path: Path) -> list[Path]:
-    return [path, *path.parents]

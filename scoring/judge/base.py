@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 from scoring.pictures import Picture
@@ -100,7 +100,7 @@ def ignore(index: int, judgement: Judgement) -> None:
 
 @dataclass(slots=True)
 class Usage:
-    """What judging took in this run.
+    """What judging took.
 
     Attributes:
         requests: Sent to the model, retries among them.
@@ -125,6 +125,19 @@ class Usage:
     completion_tokens: int = 0
     seconds: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
+
+    def copy(self) -> Usage:
+        """As it stands now."""
+        return replace(self, reasons=Counter(self.reasons))
+
+    def since(self, before: Usage) -> Usage:
+        """What came on top of an earlier state: a judge outlives the run of one file."""
+        return Usage(
+            **{
+                entry.name: getattr(self, entry.name) - getattr(before, entry.name)
+                for entry in fields(self)
+            }
+        )
 
     def count(self, judgement: Judgement) -> None:
         """Note the outcome of one row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,7 +55,7 @@ class Margin:
     def score(self, pool: Pool) -> Scores:
         """Score the pool; rows without image or response vector are null."""
         rows = paired_rows(pool)
-        return margins(pool, rows, pool, landmarks(pool, pool.seed), own=True)
+        return margins(pool, rows, Landmarks.of(pool, pool.seed), own=True)
 
 
 def paired_rows(pool: Pool) -> np.ndarray:
@@ -63,36 +64,53 @@ def paired_rows(pool: Pool) -> np.ndarray:
     return np.flatnonzero(has & usable_rows(pool.text_embedding, pool.status))
 
 
-def landmarks(pool: Pool, seed: int) -> np.ndarray:
-    """The rows that stand for the pool; no order of the input has a say."""
-    return hash_order(pool.ids, paired_rows(pool), seed)[:LANDMARKS]
+@dataclass(frozen=True)
+class Landmarks:
+    """The rows that stand for a pool; no order of the input has a say.
+
+    Attributes:
+        rows: (a,) positions in the pool.
+        images: (a, d) their unit image vectors; empty without any row.
+        texts: (a, d) their unit response vectors, likewise.
+    """
+
+    rows: np.ndarray
+    images: np.ndarray
+    texts: np.ndarray
+
+    @classmethod
+    def of(cls, pool: Pool, seed: int) -> Landmarks:
+        """All rows of a pool, or a fixed sample."""
+        rows = hash_order(pool.ids, paired_rows(pool), seed)[:LANDMARKS]
+        images, texts = (
+            np.zeros((0, 0), np.float32) if matrix is None else unit_rows(matrix, rows)
+            for matrix in (pool.image_embedding, pool.text_embedding)
+        )
+        return cls(rows, images, texts)
 
 
-def margins(pool: Pool, rows: np.ndarray, other: Pool, among: np.ndarray, *, own: bool) -> Scores:
+def margins(pool: Pool, rows: np.ndarray, among: Landmarks, *, own: bool) -> Scores:
     """Margins of some rows against the landmarks of a pool.
 
     Args:
         pool: Where the rows are.
         rows: (m,) positions with both vectors.
-        other: Where the landmarks are.
-        among: (a,) positions of the landmarks.
-        own: Whether ``other`` is ``pool``: then a row is no landmark to itself.
+        among: What they are held against.
+        own: Whether the landmarks are of ``pool``: then a row is no landmark to itself.
     """
     n = len(pool.ids)
     values = {name: np.full(n, np.nan) for name in ("alignment_margin", "alignment_csls")}
     here = pool.image_embedding, pool.text_embedding
-    there = other.image_embedding, other.text_embedding
-    lone = len(among) - int(own) < 1
+    lone = len(among.rows) - int(own) < 1
     if len(rows) and not lone:
-        place = {int(row): at for at, row in enumerate(among)} if own else {}
-        images, texts = (unit_rows(matrix, among) for matrix in there if matrix is not None)
+        place = {int(row): at for at, row in enumerate(among.rows)} if own else {}
         for start in range(0, len(rows), _BLOCK):
             part = rows[start : start + _BLOCK]
             image, text = (unit_rows(matrix, part) for matrix in here if matrix is not None)
             cosine = (image * text).sum(axis=1)
             mine = [(at, place[int(row)]) for at, row in enumerate(part) if int(row) in place]
-            to_texts = _best(image @ texts.T, mine)
-            to_images = _best(text @ images.T, mine)
+            to_texts = _best(image @ among.texts.T, mine)
+            to_images = _best(text @ among.images.T, mine)
             values["alignment_margin"][part] = cosine - to_texts
             values["alignment_csls"][part] = 2 * cosine - to_texts - to_images
     paired = np.zeros(n, bool)

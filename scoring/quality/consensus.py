@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -62,6 +62,44 @@ def percentile_ranks(values: np.ndarray, direction: Direction = "higher") -> np.
     return result
 
 
+def percentile_among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of the ``known`` values below each value, equal ones counted half.
+
+    For a value that is among them this is its mid-rank in :func:`percentile_ranks`, to the last
+    bit.
+
+    Args:
+        known: (m,) ascending, no NaN.
+        values: (n,) float, NaN where missing.
+
+    Returns:
+        (n,) in [0, 1]; NaN where missing, or where nothing is known.
+    """
+    below = np.searchsorted(known, values, side="left")
+    share = (below + np.searchsorted(known, values, side="right")) / (2 * max(len(known), 1))
+    return np.where(np.isnan(values) | (len(known) == 0), np.nan, share)
+
+
+def mean_of_known(
+    columns: Sequence[np.ndarray], weights: Sequence[float] | None = None
+) -> np.ndarray:
+    """(n,) weighted mean of the values that each row has; NaN for rows without any.
+
+    It is summed column by column, so that no row's rounding depends on the other rows.
+
+    Args:
+        columns: (n,) each, NaN where missing; at least one.
+        weights: One for each; 1 by default.
+    """
+    total = np.zeros(len(columns[0]))
+    weight_there = np.zeros_like(total)
+    for values, weight in zip(columns, weights or [1.0] * len(columns), strict=True):
+        there = ~np.isnan(values)
+        total[there] += weight * values[there]
+        weight_there[there] += weight
+    return np.divide(total, weight_there, out=np.full_like(total, np.nan), where=weight_there > 0)
+
+
 def consensus(
     columns: Mapping[str, np.ndarray],
     directions: Mapping[str, Direction],
@@ -106,14 +144,11 @@ def consensus(
     lengths = {len(columns[name]) for name in counting}
     if len(lengths) > 1:
         raise BadInputError("the columns differ in length", "Give one value per row in each.")
-    total = np.zeros(lengths.pop())
-    weight_there = np.zeros_like(total)
-    for name in sorted(counting):
-        ranks = percentile_ranks(columns[name], directions[name])
-        there = ~np.isnan(ranks)
-        total[there] += weights.get(name, 1.0) * ranks[there]
-        weight_there[there] += weights.get(name, 1.0)
-    return np.divide(total, weight_there, out=np.full_like(total, np.nan), where=weight_there > 0)
+    names = sorted(counting)
+    return mean_of_known(
+        [percentile_ranks(columns[name], directions[name]) for name in names],
+        [weights.get(name, 1.0) for name in names],
+    )
 
 
 def _direction(name: str, directions: Mapping[str, Direction]) -> Direction:

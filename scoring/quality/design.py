@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from scoring.quality.consensus import percentile_among
 from scoring.quality.labels import Labels
 
 
@@ -59,17 +60,6 @@ class Design:
     def relabelled(self, labels: np.ndarray) -> Design:
         """The same samples under other labels."""
         return replace(self, labels=labels)
-
-
-def percentile_among(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Share of the sorted ``known`` values below each value, equal ones counted half; in [0, 1].
-
-    For a value of the pool itself this is its mid-rank percentile in
-    :func:`scoring.quality.consensus.percentile_ranks`. NaN stays NaN.
-    """
-    below = np.searchsorted(known, values, side="left")
-    share = (below + np.searchsorted(known, values, side="right")) / (2 * len(known))
-    return np.where(np.isnan(values), np.nan, share)
 
 
 def prepare(

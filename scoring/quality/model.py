@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from data_cards.errors import BadInputError
-from scoring.quality.design import apply_preparation, percentile_among
+from scoring.quality.consensus import mean_of_known, percentile_among
+from scoring.quality.design import apply_preparation
 from scoring.quality.forward import FORWARD, score_rows
 
 FORMAT_VERSION = 1
@@ -76,7 +77,7 @@ class QualityModel:
         """
         rows = self._rows(columns)
         if self.kind == "consensus":
-            return self._consensus(rows, ~np.isnan(rows))
+            return self._consensus(rows)
         there = np.isfinite(rows)
         rows = np.where(there, rows, np.nan)
         result = np.full(len(rows), np.nan)
@@ -220,14 +221,13 @@ class QualityModel:
     def _beyond(self, rows: np.ndarray) -> np.ndarray:
         return (rows < self.ranges[0]) | (rows > self.ranges[1])
 
-    def _consensus(self, rows: np.ndarray, there: np.ndarray) -> np.ndarray:
-        total = np.zeros(len(rows))
-        for c, name in enumerate(self.columns):
-            share = percentile_among(self.arrays[f"reference.{c}"], rows[:, c])
-            share = share if self.directions[name] == "higher" else 1 - share
-            total += np.where(there[:, c], share, 0.0)
-        count = there.sum(axis=1)
-        return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
+    def _consensus(self, rows: np.ndarray) -> np.ndarray:
+        shares = [
+            percentile_among(self.arrays[f"reference.{c}"], rows[:, c])
+            for c in range(len(self.columns))
+        ]
+        higher = [self.directions[name] == "higher" for name in self.columns]
+        return mean_of_known([s if up else 1 - s for s, up in zip(shares, higher, strict=True)])
 
 
 def _check_shapes(model: QualityModel) -> None:

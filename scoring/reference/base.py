@@ -19,6 +19,7 @@ from scoring.metric import Metric, Models, Pool, metric_key, registry
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import JointSpace
 from scoring.metrics.map import LAID_OUT
+from scoring.metrics.margin import Landmarks
 from scoring.metrics.pool_vectors import hash_order
 from scoring.models import models_from_spec, pinned_text
 from scoring.pool import open_pool
@@ -90,6 +91,11 @@ class Reference:
         """Positions of the rows that the map laid out."""
         known = np.flatnonzero(self.space.usable)
         return hash_order(self.pool.ids, known, self.seed)[:LAID_OUT]
+
+    @cached_property
+    def landmarks(self) -> Landmarks:
+        """The rows that stand for the reference in margins."""
+        return Landmarks.of(self.pool, self.seed)
 
     @cached_property
     def responses(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,41 +10,8 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from scoring.metric import Direction
+from scoring.quality.consensus import mean_of_known, percentile_among
 from scoring.quality.floors import Floor
-
-
-def percentiles_in(
-    values: np.ndarray, reference: np.ndarray, direction: Direction = "higher"
-) -> np.ndarray:
-    """Where values stand in a reference: (count below + half the count equal) / m.
-
-    For a value of the reference itself this is its mid-rank there, to the last bit what
-    :func:`scoring.quality.consensus.percentile_ranks` gives.
-
-    Args:
-        values: (n,) float, NaN where missing.
-        reference: (m,) float, NaN ignored.
-        direction: ``"lower"`` turns the ranks round.
-
-    Returns:
-        (n,) in [0, 1]; NaN where missing, or where the reference has no value.
-    """
-    return _percentiles(values, _stored(reference, direction), direction)
-
-
-def _stored(reference: np.ndarray, direction: Direction) -> np.ndarray:
-    """The known values, best last, ascending."""
-    sign = 1.0 if direction == "higher" else -1.0
-    return np.sort(sign * reference[~np.isnan(reference)].astype(np.float64))
-
-
-def _percentiles(values: np.ndarray, stored: np.ndarray, direction: Direction) -> np.ndarray:
-    sign = 1.0 if direction == "higher" else -1.0
-    signed = sign * np.asarray(values, dtype=np.float64)
-    below = np.searchsorted(stored, signed, side="left")
-    upto = np.searchsorted(stored, signed, side="right")
-    result = (below + upto) / 2 / max(len(stored), 1)
-    return np.where(np.isnan(signed) | (len(stored) == 0), np.nan, result)
 
 
 @dataclass(frozen=True)
@@ -68,21 +35,25 @@ class ReferenceConsensus:
 
     @cached_property
     def _sorted(self) -> dict[str, np.ndarray]:
-        names = sorted(n for n in self.columns if self.directions[n] != "none")
-        return {name: _stored(self.columns[name], self.directions[name]) for name in names}
+        """The known values of each column that counts, best last."""
+        found = {}
+        for name in sorted(n for n in self.columns if self.directions[n] != "none"):
+            values = self._signed(name, self.columns[name])
+            found[name] = np.sort(values[~np.isnan(values)])
+        return found
+
+    def _signed(self, name: str, values: np.ndarray) -> np.ndarray:
+        sign = 1.0 if self.directions[name] == "higher" else -1.0
+        return sign * np.asarray(values, dtype=np.float64)
 
     def quality(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """(n,) quality of some rows, in [0, 1], higher is better; NaN where every column is."""
-        ranks = np.stack(
+        return mean_of_known(
             [
-                _percentiles(columns[name], stored, self.directions[name])
-                for name, stored in self._sorted.items()
+                percentile_among(known, self._signed(name, columns[name]))
+                for name, known in self._sorted.items()
             ]
         )
-        there = ~np.isnan(ranks)
-        total = np.where(there, ranks, 0.0).sum(axis=0)
-        count = there.sum(axis=0)
-        return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
 
 def fixed_floors(floors: Iterable[Floor], columns: Mapping[str, np.ndarray]) -> list[Floor]:
@@ -113,21 +84,6 @@ def _fixed(floor: Floor, columns: Mapping[str, np.ndarray]) -> Floor | None:
     return replace(floor, threshold=limit, quantile=False, when=when, reason=reason)
 
 
-def out_of_range(
-    columns: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """Share of a row's numbers that lie outside what the reference holds.
-
-    Args:
-        columns: Name to (n,) values.
-        reference: Name to (m,) values; columns that are not there do not count.
-
-    Returns:
-        (n,) in [0, 1]; NaN for rows without any number.
-    """
-    return beyond_ranges(columns, ranges_of(reference))
-
-
 def ranges_of(reference: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """Smallest and largest value of each column that has any."""
     known = {name: values[~np.isnan(values)] for name, values in reference.items()}
@@ -137,7 +93,15 @@ def ranges_of(reference: Mapping[str, np.ndarray]) -> dict[str, tuple[float, flo
 def beyond_ranges(
     columns: Mapping[str, np.ndarray], ranges: Mapping[str, tuple[float, float]]
 ) -> np.ndarray:
-    """:func:`out_of_range` where the ranges are known."""
+    """Share of a row's numbers that lie outside what the reference holds.
+
+    Args:
+        columns: Name to (n,) values.
+        ranges: See :func:`ranges_of`; columns that are not there do not count.
+
+    Returns:
+        (n,) in [0, 1]; NaN for rows without any number.
+    """
     outside = known = None
     for name in columns.keys() & ranges.keys():
         least, most = ranges[name]

@@ -15,7 +15,7 @@ from scoring.metric import Pool, Scores
 from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import NEIGHBOURS, JointSpace
 from scoring.metrics.embedding import COMPONENTS, project
-from scoring.metrics.margin import landmarks, margins, paired_rows
+from scoring.metrics.margin import margins, paired_rows
 from scoring.metrics.pool_vectors import usable_rows
 from scoring.reference.base import Reference
 from scoring.reference.neighbours import nearest_in
@@ -95,8 +95,7 @@ def diversity(pool: Pool, reference: Reference) -> Scores:
 @against("margin")
 def margin(pool: Pool, reference: Reference) -> Scores:
     """Margins against the rows that stand for the reference."""
-    rows, own = paired_rows(pool), reference.pool
-    return margins(pool, rows, own, landmarks(own, reference.seed), own=False)
+    return margins(pool, paired_rows(pool), reference.landmarks, own=False)
 
 
 @against("boilerplate")

@@ -30,10 +30,10 @@ def score_against(
 ) -> dict[str, int]:
     """Add the columns of the pool metrics to a run whose rows are written.
 
-    A row whose content the reference holds has the reference's numbers in all columns that are a
-    function of content, even where the stores of the first run are lost; a row that is the
-    reference's own (id and content) has them in the columns of the pool as well, so that it does
-    not count itself as its neighbour.
+    A row whose content the reference holds has the reference's numbers, where there are any, in
+    all columns that are a function of content, even where the stores of the first run are lost; a
+    row that is the reference's own (id and content) has them in the columns of the pool as well,
+    so that it does not count itself as its neighbour.
 
     Args:
         folder: The run folder of the new rows.
@@ -134,10 +134,13 @@ def keep_content_values(folder: Path, same: np.ndarray, reference: Reference) ->
 
 
 def content_values(scores: pa.Table, same: np.ndarray, reference: Reference) -> dict[str, pa.Array]:
-    """The columns that a ScoreTable shares with the reference, its numbers in rows it holds."""
+    """The columns that a ScoreTable shares with the reference, its numbers in rows it holds.
+
+    Where the reference has none, because its judge could not be asked then, the row keeps its own.
+    """
     there = reference.run.scores.column_names
     return {
-        name: _replaced(scores[name].combine_chunks(), same, reference.run, name)
+        name: _replaced(scores[name].combine_chunks(), same, reference.run, name, nulls=False)
         for name in scores.column_names
         if name not in NOT_METRICS and name in there
     }
@@ -150,13 +153,16 @@ def copy_artefacts(run: Run, folder: Path) -> None:
             temporary.write_bytes(path.read_bytes())
 
 
-def _replaced(values: pa.Array, places: np.ndarray, run: Run, name: str) -> pa.Array:
-    """Values of the reference where a row has a place there, else its own."""
+def _replaced(
+    values: pa.Array, places: np.ndarray, run: Run, name: str, *, nulls: bool = True
+) -> pa.Array:
+    """Values of the reference where a row has a place there (``nulls`` or not), else its own."""
     known = places >= 0
     if not known.any() or name not in run.scores.column_names:
         return values
     stored = run.scores[name].take(pa.array(np.maximum(places, 0), mask=~known))
-    return pc.if_else(pa.array(known), stored.combine_chunks().cast(values.type), values)
+    stored = stored.combine_chunks().cast(values.type)
+    return pc.if_else(pa.array(known) if nulls else stored.is_valid(), stored, values)
 
 
 def _keep_vectors(folder: Path, name: str, same: np.ndarray, stored: np.ndarray | None) -> bool:

@@ -1,9 +1,15 @@
 """`pickwell score --judge` as a person types it, against a server that fails on purpose."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from data_cards.sample import ImageRef
+from data_cards.source import open_source
+from pickwell.like_job import open_like, score_like
+from pickwell.scoring_job import score
+from pickwell.warm_scorer import open_scorer
 from tests.scoring.judge.fake_server import FakeServer
 
 WORDS = ("--models", "none", "--metrics", "repetition,judge")
@@ -53,6 +59,56 @@ def test_a_later_batch_is_judged_alike_where_the_judge_is_now(
         assert moved.answered.total() == 12
         other = pickwell_here(*batch, "--rubric", "paper")
         assert other.returncode == 2 and "other metrics judge" in other.stderr
+
+
+def test_a_judge_outlives_a_file_and_leaves_its_answers_where_told(
+    llava, held_out, tmp_path, monkeypatch
+):
+    usual = tmp_path / "usual"
+    monkeypatch.setenv("PICKWELL_CACHE", str(usual))
+    lines = held_out.read_text().splitlines()
+    first, second = held_out.with_name("a.jsonl"), held_out.with_name("b.jsonl")
+    first.write_text("\n".join(lines[:3]))
+    second.write_text("\n".join(lines[3:5]))
+    like = {"like": tmp_path / "run", "cache": tmp_path / "other"}
+    with FakeServer() as server:
+        score(
+            llava, tmp_path / "run", models="none", metrics=["repetition", "judge"], limit=5,
+            judge=server.spec, judge_options={"price_in": 3}, cache=tmp_path / "cache",
+            allow_urls=True,
+        )  # fmt: skip
+        opened = open_like(like["like"], cache=like["cache"])
+        told = [
+            score_like(data, tmp_path / data.stem, like, opened=opened).manifest["judge"]
+            for data in (first, second)
+        ]
+        assert [(one["requests"], one["answered"]) for one in told] == [(3, 3), (2, 2)]
+        assert told[0]["cost"] > told[1]["cost"] > 0
+        score(second, tmp_path / "again", **like)
+        assert (tmp_path / "other" / "judge-answers.sqlite").exists() and not usual.exists()
+
+        samples = list(open_source(held_out).samples())[6:8]
+        fetched = ImageRef("x", url="https://example.org/x.png")
+        with open_scorer(like["like"], cache=tmp_path / "warm") as scorer:
+            rows = scorer.score([samples[0], replace(samples[1], images=(fetched,))])
+        assert rows[0]["judge_relevance"] is not None and "is a URL" in rows[1]["error"]
+        assert not (tmp_path / "warm").exists() and not usual.exists()
+
+
+def test_an_answer_that_the_reference_lacks_is_kept(llava, tmp_path):
+    with FakeServer() as server:
+        words = {"models": "none", "metrics": ["repetition", "judge"], "limit": 4}
+        options = {"attempts": 1, "backoff": 0.01, "in_flight": 1}
+        server.say = lambda body: (500, {"error": "a bad day"}) if server.requests > 2 else None
+        first = score(
+            llava, tmp_path / "run", judge=server.spec, judge_options=options,
+            cache=tmp_path / "a", **words,
+        )  # fmt: skip
+        assert first.manifest["unfinished"]["judge"] == 2
+        server.say = None
+        run = score(llava, tmp_path / "new", like=tmp_path / "run", limit=4, cache=tmp_path / "b")
+    assert None not in run.scores["judge_relevance"].to_pylist()
+    assert first.scores["judge_relevance"].to_pylist().count(None) == 2
 
 
 def test_what_is_wrong_is_said_in_one_line(llava, pickwell_here):

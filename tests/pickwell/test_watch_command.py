@@ -61,6 +61,8 @@ def test_once_for_cron(plain, folders, pickwell_here):
     assert "0 scored, 0 known before, 1 failed" in done.stdout
     done = pickwell_here(*words)
     assert done.returncode == 0 and "0 scored, 0 known before, 0 failed" in done.stdout
+    done = pickwell_here(*words, "--retry")
+    assert done.returncode == 1 and "1 failed" in done.stdout
     done = pickwell_here(*words[:4], "--out", folder / "out", "--once")
     assert done.returncode == 2 and "lies in" in done.stderr
 
@@ -78,11 +80,11 @@ def test_it_sees_what_lands_and_is_alone(plain, folders, pickwell_here):
         assert second.returncode == 2 and f"process {process.pid}" in second.stderr
         put(folder, "b.jsonl", [plain.record(31, "images/31.png")])
         wait_for(lambda: len(ledger(out)) == 3)
+        assert any("b.jsonl: 1 rows" in line for line in process.stdout)  # said after it is noted
     finally:
         process.send_signal(signal.SIGTERM)
-        said, problems = process.communicate(timeout=120)
+        _, problems = process.communicate(timeout=120)
     assert process.returncode == 130 and "Interrupted" in problems
-    assert "b.jsonl: 1 rows" in said
     assert pickwell_here(*words).returncode == 0
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from scoring.metric import Models, Pool
 from scoring.metrics import margin
-from scoring.metrics.margin import Margin, landmarks, margins, paired_rows
+from scoring.metrics.margin import Landmarks, Margin, margins, paired_rows
 
 
 def unit(matrix):
@@ -78,7 +78,7 @@ def test_a_new_row_gets_what_it_would_get_in_the_pool():
     whole = score(ids, image, text).columns
     old = pool(ids[1:], image[1:], text[1:])
     new = pool(ids[:1], image[:1], text[:1])
-    found = margins(new, paired_rows(new), old, landmarks(old, 0), own=False).columns
+    found = margins(new, paired_rows(new), Landmarks.of(old, 0), own=False).columns
     for name, values in whole.items():
         assert found[name][0] == pytest.approx(values[0], abs=1e-6)
 

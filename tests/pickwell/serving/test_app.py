@@ -281,12 +281,13 @@ def test_a_token_opens_the_door(serving):
         assert client.get("/health").status_code == client.get("/ready").status_code == 200
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic s3cret"},
                         {"authorization": "Bearer s\u00e9cret".encode("latin-1")}):  # fmt: skip
-            done = client.get("/about", headers=headers)
-            assert done.status_code == 401 and done.headers["www-authenticate"] == "Bearer"
+            for path in ("/about", "/openapi.json"):
+                done = client.get(path, headers=headers)
+                assert done.status_code == 401 and done.headers["www-authenticate"] == "Bearer"
         assert client.post("/score", json=SLOW).status_code == 401
         right = {"authorization": "Bearer s3cret"}
         assert client.post("/score", json=SLOW, headers=right).status_code == 200
-        document = client.get("/openapi.json").json()
+        document = client.get("/openapi.json", headers=right).json()
         assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
         assert document["paths"]["/score"]["post"]["security"] == [{"token": []}]
 
@@ -296,7 +297,8 @@ def test_a_local_service_answers_to_local_names_only(serving):
         assert client.get("/health").status_code == 200
         assert client.get("/health", headers={"host": "localhost:1"}).status_code == 200
         for host in ("evil.example", "127.0.0.1.evil.example"):
-            assert client.get("/health", headers={"host": host}).status_code == 421
+            for path in ("/health", "/openapi.json"):
+                assert client.get(path, headers={"host": host}).status_code == 421
 
 
 def test_real_pictures(client, packages, plain):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,19 @@ def test_bad_requests(body, status):
         read(body)
     assert refused.value.status == status
     assert len(refused.value.message) < 1_000 and "Traceback" not in refused.value.message
+
+
+@pytest.mark.parametrize("where", ["{}", '{"pairs": [{}]}', '{"image": {}}', '{"turns": [{}]}'])
+def test_many_unknown_keys_cost_little(where):
+    keys = ", ".join(f'"k{n}": 0' for n in range(30_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused, match="'k0' is no field") as refused:
+            read(where.replace("{}", f"{{{keys}}}").encode())
+        assert refused.value.status == 422
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))

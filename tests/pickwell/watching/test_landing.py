@@ -29,6 +29,37 @@ def test_broken_data_is_data_and_a_picture_is_not(tmp_path):
     assert found == {"a.jsonl", "b", "captions"}
 
 
+def test_with_a_stated_format_all_is_data_but_pictures(tmp_path):
+    (tmp_path / "a.txt").write_text("[]")
+    (tmp_path / "c.png").write_bytes(b"\x89PNG")
+    for folder, file in (("pictures", "c.JPG"), ("plain", "x"), ("hidden", ".x")):
+        (tmp_path / folder / "in").mkdir(parents=True)
+        (tmp_path / folder / "in" / file).write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    assert not any(is_data(path) for path in tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir() if is_data(path, True)} == {"a.txt", "plain"}
+
+
+def test_a_reader_s_own_failure_does_not_hide_a_file(tmp_path, monkeypatch):
+    from data_cards.readers.base import formats
+
+    def broken(path):
+        raise EOFError("no more")
+
+    monkeypatch.setattr(formats()["parquet"], "recognise", broken)
+    (tmp_path / "b").write_bytes(b"x")
+    assert is_data(tmp_path / "b")
+
+
+def test_a_link_to_nowhere_does_not_hide_its_folder(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "nowhere")
+    before = signature_of(tmp_path / "a")
+    assert before is not None and [file.name for file in landed(tmp_path)] == ["a"]
+    (tmp_path / "nowhere").write_bytes(b"x")
+    assert signature_of(tmp_path / "a") != before
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_signature_sees_every_change(tmp_path, folder):
     path = tmp_path / "data.json"

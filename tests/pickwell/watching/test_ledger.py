@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,38 @@ def test_a_torn_last_line_is_passed_over(tmp_path):
         third = Ledger(tmp_path)
         assert third.knows("a", "1") and third.knows("b", "1")
     assert json.loads(ledger.path.read_bytes().splitlines()[-1])["name"] == "b"
+
+
+def test_a_failure_is_known_under_its_options_only(tmp_path):
+    ledger = Ledger(tmp_path)
+    failed = {"name": "a", "signature": "1", "sha256": "x", "outcome": "failed", "error": "no"}
+    ledger.append(failed)
+    ledger.append(failed | {"name": "b", "options": {"format": "json"}})
+    ledger.append(failed | {"name": "b", "signature": "2", "outcome": "same"})
+    again, stated = Ledger(tmp_path), {"format": "json"}
+    assert again.knows("a", "1") and not again.knows("a", "1", stated)
+    assert again.knows("b", "1", stated) and not again.knows("b", "1")
+    assert again.failed("a", "x") and not again.failed("a", "x", stated)
+    assert again.knows("b", "2") and not again.knows("b", "2", stated)
+    again.forget_failures()
+    assert not again.knows("a", "1") and not again.failed("a", "x")
+    again.append({"name": "a", "signature": "1", "sha256": "x", "outcome": "scored"})
+    assert again.knows("a", "1", stated)
+
+
+def test_half_an_entry_is_none(tmp_path, monkeypatch):
+    """A disk that fills up takes the first bytes and says how many."""
+    ledger = Ledger(tmp_path)
+    entry = {"name": "a", "signature": "1", "sha256": "x", "outcome": "scored"}
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
+    with pytest.raises(OSError, match="No space"):
+        ledger.append(entry)
+    monkeypatch.undo()
+    assert not ledger.knows("a", "1")
+    ledger.append(entry | {"name": "b"})
+    again = Ledger(tmp_path)
+    assert again.knows("b", "1") and not again.knows("a", "1")
 
 
 def test_runs_of_two_references_are_not_mixed(tmp_path):

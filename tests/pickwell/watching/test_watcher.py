@@ -206,6 +206,52 @@ def test_a_full_disk_is_not_the_files_fault(watched, plain, monkeypatch):
     assert watched().scored == 1
 
 
+def test_whatever_a_reader_stumbles_over_is_the_files_fault(watched, plain, monkeypatch):
+    """An error without a file name came from a broken archive, and ended the watch for ever."""
+    from pickwell.watching import watcher
+
+    for name in "ab":
+        write(watched.folder / f"{name}.jsonl", [plain.record(30 + ord(name) % 2, None)])
+    real = watcher.score_like
+
+    def failing(data, *words, **options):
+        if data.name == "a.jsonl":
+            raise OSError("Not a gzipped file")
+        return real(data, *words, **options)
+
+    monkeypatch.setattr(watcher, "score_like", failing)
+    tally = watched()
+    assert (tally.scored, tally.failed) == (1, 1)
+    assert watched.told[0]["error"].endswith("a.jsonl cannot be read: Not a gzipped file.")
+
+
+def test_a_failure_is_tried_again_with_other_options_or_when_told(watched, plain):
+    records = [plain.record(30, "images/30.png")]
+    (watched.folder / "a.json").write_text(json.dumps(records)[:-1])
+    (watched.folder / "b.txt").write_text(json.dumps(records))
+    assert watched().failed == 1 and watched().failed == 0
+    tally = watched(format="llava")  # the remedy that was printed; pictures are still none
+    assert (tally.scored, tally.failed) == (1, 1), watched.told
+    assert watched(format="llava").failed == 0
+    gone = plain.home / "gone"
+    assert watched(images=gone).failed == 1 and watched(images=gone).failed == 0
+    assert watched(images=gone, retry=True).failed == 1
+    assert watched.told[0]["options"] == {"images": str(gone)}
+
+
+def test_a_folder_with_a_link_to_nowhere_is_told_of(watched, plain):
+    folder = watched.folder / "captions"
+    folder.mkdir()
+    shutil.copy(plain.home / "images" / "1.png", folder / "1.png")
+    (folder / "1.txt").write_text("A drawing.")
+    (folder / "2.png").symlink_to(folder / "nowhere")
+    assert (
+        watched().failed == 1 and "2.png cannot be read: No such file" in watched.told[0]["error"]
+    )
+    (folder / "2.png").unlink()
+    assert watched().scored == 1
+
+
 def test_what_cannot_be_watched(watched, plain, tmp_path):
     with pytest.raises(BadInputError, match="no folder"):
         watch(tmp_path / "nowhere", tmp_path / "o", like=plain.run, once=True)

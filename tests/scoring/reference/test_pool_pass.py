@@ -114,6 +114,25 @@ def test_lost_stores_change_nothing(world, make_run, rows_written, pool_metrics,
     np.testing.assert_array_equal(again.numeric()["agreement"][20:][good], shifted[20:][good])
 
 
+def test_what_the_reference_lacks_is_kept(world, make_run, rows_written, pool_metrics, tmp_path):
+    """Its judge was down then; now there is an answer, which is not thrown away."""
+    run = make_run(world, range(10))
+    lost = np.array(run.numeric()["agreement"])
+    lost[2] = np.nan
+    add_columns(run.folder, {"agreement": pa.array(lost, from_pandas=True)})
+    folder = tmp_path / "new"
+    rows_written(folder, world, range(10))
+    own = np.array(Run(folder, {}).numeric()["agreement"])
+    score_against(folder, pool_metrics, Reference(Run.open(run.folder)), lambda *_: None)
+    np.testing.assert_array_equal(Run(folder, {}).numeric()["agreement"], own)
+    assert not np.isnan(own[2])
+
+
+def test_landmarks_of_a_reference_are_made_once(world, make_run):
+    reference = Reference(make_run(world, range(20)))
+    assert reference.landmarks is reference.landmarks and len(reference.landmarks.rows)
+
+
 def test_neighbours_block_by_block_are_those_of_all_at_once(world, make_run, monkeypatch):
     space = Reference(make_run(world, range(60))).space
     usable = np.flatnonzero(space.usable)

@@ -9,9 +9,9 @@ from scoring.quality.consensus import consensus, percentile_ranks
 from scoring.quality.floors import DEFAULT_FLOORS, apply_floors, parse_floor
 from scoring.reference.consensus import (
     ReferenceConsensus,
+    beyond_ranges,
     fixed_floors,
-    out_of_range,
-    percentiles_in,
+    ranges_of,
 )
 
 values = st.lists(
@@ -19,6 +19,10 @@ values = st.lists(
     min_size=1,
     max_size=40,
 )
+
+
+def percentiles_in(values, reference, direction="higher"):
+    return ReferenceConsensus({"a": reference}, {"a": direction}).quality({"a": values})
 
 
 @given(values, st.sampled_from(["higher", "lower"]))
@@ -81,7 +85,17 @@ def test_share_out_of_range():
     reference = {"a": np.array([0.0, 1.0]), "b": np.array([5.0, np.nan]), "c": np.array([np.nan])}
     batch = {"a": np.array([2.0, 0.5, np.nan]), "b": np.array([5.0, 4.0, np.nan]),
              "c": np.array([1.0, 1.0, 1.0]), "d": np.zeros(3)}  # fmt: skip
-    np.testing.assert_allclose(out_of_range(batch, reference), [0.5, 0.5, np.nan])
+    np.testing.assert_allclose(beyond_ranges(batch, ranges_of(reference)), [0.5, 0.5, np.nan])
+
+
+def test_no_row_s_rounding_depends_on_the_others():
+    rng = np.random.default_rng(0)
+    columns = {f"c{n}": rng.random(500) for n in range(20)}
+    judge = ReferenceConsensus(columns, dict.fromkeys(columns, "higher"))
+    together = judge.quality(columns)
+    for row in range(50):
+        alone = judge.quality({name: values[[row]] for name, values in columns.items()})
+        assert alone[0] == together[row]
 
 
 def test_no_direction_no_consensus():
