@@ -88,7 +88,11 @@ class OpenClipEncoder:
         self._precision, self._wanted_device = precision, device
         version = importlib.metadata.version("open_clip_torch")
         identity = [self.name if not parsed.files else parsed.model, version, precision]
-        identity += ["whole images", json.dumps(config, sort_keys=True), *map(file_digest, parsed.files)]
+        identity += [
+            "whole images",
+            json.dumps(config, sort_keys=True),
+            *map(file_digest, parsed.files),
+        ]
         self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
         self.texts_cut = 0
         """Texts so far that were longer than the context and lost their end."""
