@@ -20,6 +20,9 @@ from data_cards.sample import Sample
 from data_cards.seen_ids import SeenIds
 
 _PROBED = 32
+"""Records with images that show where these lie."""
+_READ = 4000
+"""Records that are read for that: many sets begin with text only."""
 
 
 @dataclass(frozen=True)
@@ -339,10 +342,13 @@ def _choose_image_root(source: Source, images: str | Path | None) -> tuple[Path 
 
 
 def _images_found(source: Source) -> int:
-    count = 0
+    count = shown = 0
     try:
-        for sample in islice(format_named(source.format).read(source), _PROBED):
+        for sample in islice(format_named(source.format).read(source), _READ):
             count += sum(ref.path is not None and ref.path.is_file() for ref in sample.images)
+            shown += bool(sample.images)
+            if shown >= _PROBED:
+                break
     except BadInputError:
         pass  # said in full when the samples are read
     return count

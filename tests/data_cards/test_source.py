@@ -371,3 +371,16 @@ def test_unusable_input(tmp_path):
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(BadInputError, match="not a readable Parquet"):
         open_source(tmp_path / "cut.parquet")
+
+
+def test_images_are_found_though_the_first_records_show_none(tmp_path):
+    """A mixed set that begins with text: where its pictures lie is seen further down."""
+    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
+    records = [{"id": f"t{n}", "conversations": turns} for n in range(50)]
+    records.append({"id": "p", "image": "a.png", "conversations": turns})
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"PNG")
+    (tmp_path / "pairs.json").write_text(json.dumps(records))
+    source = open_source(tmp_path / "pairs.json")
+    (ref,) = list(source.samples())[-1].images
+    assert ref.path == (tmp_path / "images" / "a.png").resolve()
