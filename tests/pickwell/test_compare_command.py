@@ -30,6 +30,7 @@ def compare(scored, held_out, tiny, pickwell_here):
 ARMS = "selected,longest,length-only,quality-only,clusters-only,random-above-floors,full"
 
 
+@pytest.mark.slow
 def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     done = compare("--arms", ARMS, "--budgets", "4,8,all", "--full-seeds", 1)
     assert done.returncode == 0, done.stderr
@@ -70,6 +71,7 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     assert figures() == kept
 
 
+@pytest.mark.slow
 def test_what_is_tested_on_reaches_no_choice(compare, held_out, tmp_path):
     """Another target, the same choices; and its marker stands in nothing that choosing reads."""
     done = compare("--arms", "selected,consensus")

@@ -32,6 +32,7 @@ def outcomes(folder):
     return sorted((folder / "run" / "labels" / "outcomes").glob("*.arrow"))
 
 
+@pytest.mark.slow
 def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_path):
     done = label()
     assert done.returncode == 0, done.stderr
@@ -107,6 +108,7 @@ def test_influence_needs_no_group(label, tmp_path, pickwell_here):
     assert "60 samples, gradients after 2 steps of warm-up" in done.stdout
 
 
+@pytest.mark.slow
 def test_shares_do_a_part_each_and_the_last_makes_the_labels(label, tmp_path):
     whole = label("--out", tmp_path / "elsewhere")
     first = label("--share", "1/2", "--seed", 5)
@@ -120,6 +122,7 @@ def test_shares_do_a_part_each_and_the_last_makes_the_labels(label, tmp_path):
     assert label("--share", "3/2").returncode == 2
 
 
+@pytest.mark.slow
 def test_two_workers_find_what_one_finds(label, tmp_path):
     done = label("--devices", "cpu,cpu", "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr

