@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,10 @@ class Server:
 
     def kill(self) -> None:
         """As a power cut would; the engine is a child that has to be ended as well."""
-        import psutil
-
         if self.process is None:
             return
-        family = [psutil.Process(self.process.pid)]
-        family += family[0].children(recursive=True)
-        for one in family:
-            if one.is_running():
-                one.send_signal(signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(60)
         self.process = None
 

@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from data_cards.errors import BadInputError
@@ -43,12 +44,28 @@ def start(
     words += ["--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
     words += ["--max-model-len", "2048", "--enforce-eager"]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1", **os.environ}
-    if log is None:
-        return subprocess.Popen([str(python), *words], env=environment)
+    command = [str(python), *words]
+    if log is None:  # a group of its own: its engine is a child that has to end with it
+        return subprocess.Popen(command, env=environment, start_new_session=True)
     with log.open("ab") as sink:
         return subprocess.Popen(
-            [str(python), *words], env=environment, stdout=sink, stderr=subprocess.STDOUT
+            command,
+            env=environment,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """End the server, its engine and its workers; those that do not go are killed."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, seconds: float = 600) -> None:
@@ -68,7 +85,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, seconds: float
                 return
         except OSError:
             time.sleep(1)
-    process.terminate()
+    stop(process)
     raise BadInputError(f"The vLLM server was not ready within {seconds:g} s.", "Try again.")
 
 
@@ -108,9 +125,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        if process is not None and process.poll() is None:
-            process.terminate()
-            process.wait(60)
+        if process is not None:
+            stop(process)
 
 
 if __name__ == "__main__":

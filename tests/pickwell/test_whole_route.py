@@ -25,9 +25,11 @@ CARD = (
 @pytest.fixture
 def judge(tmp_path):
     server = Server(weights_or_skip(), tmp_path / "vllm.log")
-    server.start()
-    yield server.spec
-    server.kill()
+    try:
+        server.start()
+        yield server.spec
+    finally:
+        server.kill()
 
 
 def llava(folder, draw, record):
