@@ -1,6 +1,7 @@
 """The metric `judge` in the engine: what failed for now is null, told of, and asked again."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -52,12 +53,11 @@ def sample(number, response, image=None):
     return Sample(f"s{number}", turns, refs, "test", number, f"test:{number}")
 
 
-def run(samples, folder, judge, shard_rows=3):
+def run(samples, folder, judge, shard_rows=3, **more):
     models = Models("none", judge=judge)
     metrics = make_metrics(models, ["repetition", "judge"])
-    return score(
-        samples, folder, metrics, models, EngineOptions(folder.parent / "cache", shard_rows)
-    )
+    options = EngineOptions(folder.parent / "cache", shard_rows, **more)
+    return score(samples, folder, metrics, models, options)
 
 
 def test_rows_that_failed_for_now_are_null_counted_and_asked_again(tmp_path):
@@ -107,6 +107,18 @@ def test_pictures_can_be_opened_and_only_those_of_missing_rows(tmp_path):
     judge = Scripted()
     run(samples, tmp_path / "run", judge)
     assert judge.sizes == [[(40, 30)], []]
+
+
+def test_a_picture_that_is_an_address_is_opened_with_the_runs_downloader(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 30)).save(path)
+    limits = SimpleNamespace(at_once=1)
+    downloader = SimpleNamespace(limits=limits, fetch=lambda url, most: path.read_bytes())
+    refs = (ImageRef("a.png", url="https://example.org/a.png"),)
+    row = Sample("s0", (Turn("user", "q"), Turn("assistant", "a")), refs, "test", 0, "test:0")
+    judge = Scripted()
+    run([row], tmp_path / "run", judge, downloader=downloader)
+    assert judge.sizes == [[(40, 30)]]
 
 
 def test_the_papers_rubric_has_no_aspects_and_no_noise(tmp_path):
