@@ -54,7 +54,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated():
 
 
 def test_making_a_judge_touches_nothing(tmp_path):
-    for spec in ("openai:m@http://127.0.0.1:9/v1", "vllm:no/such"):
+    for spec in ("openai:m@http://127.0.0.1:9/v1", f"vllm:no/such@{'ab' * 20}"):
         judge = judge_from_spec(spec, JudgeOptions(), tmp_path)
         assert judge.name == spec and len(judge.key) == 16
     assert not list(tmp_path.iterdir())
