@@ -136,10 +136,10 @@ def test_without_a_judge_the_metric_is_left_out_or_refused():
 
 def test_the_judge_is_part_of_the_key_and_of_no_other_metrics_key():
     specs = ["openai:a@http://h/v1", "openai:b@http://h/v1"]
-    made = [make_metrics(models_from_spec("none", judge_spec=spec)) for spec in specs]
+    made = [make_metrics(models_from_spec(f"none,judge={spec}")) for spec in specs]
     keys = [{metric.spec.name: metric_key(metric) for metric in metrics} for metrics in made]
     assert keys[0].pop("judge") != keys[1].pop("judge")
     assert keys[0] == keys[1]
-    assert models_from_spec("none", ["length"], judge_spec=specs[0]).judge is None
+    assert models_from_spec(f"none,judge={specs[0]}", ["length"]).judge is None
     with pytest.raises(BadInputError, match="no judge"):
-        models_from_spec("none", ["length"], judge_spec="nonsense")
+        models_from_spec("none,judge=nonsense", ["length"])
