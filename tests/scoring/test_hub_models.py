@@ -70,7 +70,8 @@ def test_a_name_without_an_owner_is_taken_only_where_it_may_be_one(monkeypatch):
 TRY = """
 import json, sys
 from scoring.models import models_from_spec
-models = models_from_spec(sys.argv[1], allow_pickle=sys.argv[2].split(","))
+allowed = sys.argv[2].split(",")
+models = models_from_spec(sys.argv[1], allow_pickle=allowed, trust_remote_code=allowed)
 said = {"specs": dict(models.specs)}
 if models.encoder is not None:
     said["text"] = models.encoder.encode_texts(["a red circle", "two donkeys"]).tolist()
@@ -166,6 +167,25 @@ def test_a_reward_model_from_the_hub_and_its_pickle_only_when_named(hub, reward_
     assert tried(hub, tmp_path, pickled, "owner/other") != found  # another name allows nothing
     allowed = tried(hub, tmp_path, pickled, "owner/pickled")
     assert allowed["reward"] == pytest.approx(found["reward"], abs=1e-3)
+
+
+OWN = """
+from transformers import BertConfig, BertForSequenceClassification
+class OwnConfig(BertConfig):
+    model_type = "own"
+class OwnModel(BertForSequenceClassification):
+    config_class = OwnConfig
+"""
+
+
+def test_code_of_a_repository_runs_only_when_named(hub, reward_files, tmp_path):
+    files = {path.name: path.read_bytes() for path in reward_files.iterdir()}
+    named = {"AutoConfig": "own.OwnConfig", "AutoModelForSequenceClassification": "own.OwnModel"}
+    config = json.loads(files["config.json"]) | {"model_type": "own", "auto_map": named}
+    hub.put("models", "owner/own", files | {"config.json": json.dumps(config), "own.py": OWN})
+    spec = "none,reward=hf-reward:owner/own"
+    assert "--trust-remote-code owner/own" in tried(hub, tmp_path, spec, "wner/own")
+    assert tried(hub, tmp_path, spec, "owner/own")["reward"][0] is not None
 
 
 def test_each_refusal_says_what_to_do(hub, reward_files, tmp_path):
