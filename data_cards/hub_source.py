@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PROBED = 32
 """Image names that are tried, or records with images that are looked at for them."""
+_RECORDS = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
 _READ = 4000
 """Records that are read for that: many sets begin with text only."""
 
@@ -46,6 +47,15 @@ def _image_names(source: Source) -> list[str]:
     except BadInputError:
         pass  # said in full when the samples are read
     return names
+
+
+def record_files(hub: HubData) -> list[str]:
+    """Files of a data repository that could hold records, by name."""
+    from huggingface_hub import HfApi
+
+    with told(hub.id, hub.asked):
+        files = HfApi().list_repo_files(hub.id, revision=hub.commit, repo_type="dataset")
+    return sorted(file for file in files if file.endswith(_RECORDS))
 
 
 def hub_file(hub: HubData, file: str) -> Path:

@@ -12,7 +12,7 @@ from data_cards.columns import describe, normalise_mapping, require_text
 from data_cards.errors import BadInputError
 from data_cards.hub import HubData, find_named, is_hub, parse_name, written
 from data_cards.hub_images import HubImages
-from data_cards.hub_source import hub_file, in_repository
+from data_cards.hub_source import hub_file, in_repository, record_files
 from data_cards.readers.base import DESCRIBE, Format, format_named, formats
 from data_cards.readers.hf import is_saved
 from data_cards.readers.minigpt4 import INSTRUCTION
@@ -223,7 +223,16 @@ def open_source(
         mapping |= chosen.columns
     mapping |= mapped
     _require_known(mapped, fields, source)
-    require_text(mapping, fields, str(path))
+    try:
+        require_text(mapping, fields, str(path))
+    except BadInputError as error:
+        files = record_files(hub) if remote and hub is not None else []
+        if hub is None or not files:
+            raise
+        raise BadInputError(  # a folder of images beside the records is taken for the data set
+            error.message,
+            f"{error.remedy} Or name one file of it, e.g. hf://{hub.id}/{files[0]}.",
+        ) from error
     asked = default_instruction or (chosen.instruction if chosen else None)
     if asked is None and not mapping.get("conversations") and not mapping.get("instruction"):
         asked = INSTRUCTION if kind.name == "minigpt4" else DESCRIBE

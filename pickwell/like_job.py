@@ -135,9 +135,14 @@ def score_like(
     _refuse_overwriting(folder, reference, picked)
     settings = _settings(reference, given)
     check_imports(settings.imports)
-    if "judge" in given or "judge_options" in given:  # the judge may have moved
+    said = ("judge", "judge_options", "allow_pickle", "trust_remote_code")
+    if any(name in given for name in said):  # the judge may have moved
         models, metrics = reference.models_and_metrics(
-            settings.judge, judge_options(settings), settings.cache or default_cache()
+            settings.judge,
+            judge_options(settings),
+            settings.cache or default_cache(),
+            allow_pickle=settings.allow_pickle,
+            trust_remote_code=settings.trust_remote_code,
         )
     else:
         models, metrics = opened.models_and_metrics

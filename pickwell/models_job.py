@@ -45,6 +45,7 @@ def check_models(
     Raises:
         BadInputError: The specification itself cannot be read.
     """
+    from scoring.judge.spec import hidden
     from scoring.model_specs import parse_models
     from scoring.models import model_of_role
 
@@ -54,17 +55,19 @@ def check_models(
             model = model_of_role(
                 role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
             )
-            said = model.name if model.name.startswith(spec.partition(":")[0] + ":") else spec
             if role == "judge":
                 there, said = model.check()
                 if not there:
                     found.append(Checked(role, spec, said))
                     continue
-            elif load:
+            else:
+                named = model.name.startswith(spec.partition(":")[0] + ":")
+                said = model.name if named else spec
+            if load:
                 said += f"; {_tried(role, model)}"
             found.append(Checked(role, said))
         except BadInputError as error:
-            found.append(Checked(role, spec, error.message, error.remedy or ""))
+            found.append(Checked(role, hidden(spec), error.message, error.remedy or ""))
     return found
 
 
@@ -88,8 +91,17 @@ def _tried(role: str, model: Any) -> str:
         cosine = float((vectors[0] @ vectors[1].T)[0, 0])
         said = f"{vectors[0].shape[1]} dimensions, cosine {cosine:.3f}"
     elif role == "language_model":
-        nll = model.response_likelihood([question], [answer])[0].nll
-        said = f"{nll:.2f} nats per token"
+        said = _number("{:.2f} nats per token", model.response_likelihood([question], [answer])[0])
+    elif role == "judge":
+        from scoring.judge.base import JudgeItem
+
+        said = _number("rating {:.2f}", model.judge([JudgeItem(question, answer)])[0])
     else:
-        said = f"reward {model.rewards([question], [answer])[0].value:.3f}"
+        said = _number("reward {:.3f}", model.rewards([question], [answer])[0])
     return f"loaded and tried in {time.perf_counter() - started:.1f} s: {said}"
+
+
+def _number(form: str, found: Any) -> str:
+    """What a model said of the pair, or why it said nothing."""
+    value = next(getattr(found, n) for n in ("nll", "rating", "value") if hasattr(found, n))
+    return f"no number ({found.reason})" if value is None else form.format(value)

@@ -84,10 +84,12 @@ def score(
     if given.get("chosen") is not None:
         raise BadInputError("--chosen means nothing without --like.", "Give --like RUN as well.")
     if options:
+        options = _judge_as_typed(options)
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
     settings = _with_rubric(settings, given)
     from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
+    from scoring.model_specs import with_roles
     from scoring.models import models_from_spec
 
     check_imports(settings.imports)
@@ -97,11 +99,10 @@ def score(
     _refuse_foreign_folder(folder)
     names = metric_names(settings.metrics)
     models = models_from_spec(
-        settings.models,
+        with_roles(settings.models, {"judge": settings.judge}),
         names,
         allow_pickle=settings.allow_pickle,
         trust_remote_code=settings.trust_remote_code,
-        judge_spec=settings.judge,
         judge_options=judge_options(settings),
         judge_cache=settings.cache or default_cache(),
     )
@@ -172,6 +173,19 @@ def judge_options(settings: ScoreConfig) -> JudgeOptions:
     from scoring.judge.base import JudgeOptions
 
     return JudgeOptions(**settings.judge_options.model_dump())
+
+
+def _judge_as_typed(options: dict[str, Any]) -> dict[str, Any]:
+    """A judge that is named within ``models`` goes over one of its own in the file."""
+    from scoring.model_specs import as_text, says
+
+    if "judge" in options or options.get("models") is None:
+        return options
+    try:
+        own = says(str(as_text(options["models"])), "judge")
+    except ValueError:
+        return options  # a wrong key is told of where all options are checked
+    return options | {"judge": None} if own else options
 
 
 def _with_rubric(settings: ScoreConfig, given: dict[str, Any]) -> ScoreConfig:

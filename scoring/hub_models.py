@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,15 @@ from data_cards.errors import BadInputError
 log = logging.getLogger(__name__)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
+OLD_NAME = re.compile(r"[\w.-]+")
+"""Of a few models from before there were owners: ``bert-base-uncased``."""
 SAFE = ("*.safetensors", "*.safetensors.index.json")
 PICKLED = ("*.bin", "*.bin.index.json", "*.pt", "*.pth")
 SMALL = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.spm")
 """Configuration and tokenizer files."""
+CODE = ("*.py",)
+Permission = bool | Collection[str]
+"""Whether something is allowed: at all, or for the models of these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,45 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return repo, revision if at and revision else None
 
 
-def hub_model(name: str) -> HubModel:
+def permits(given: Permission, model: HubModel | Path) -> bool:
+    """Whether a permission is for this very model.
+
+    Args:
+        given: Yes or no; or names, of which one must be the model's own: ``owner/name``, with
+            ``@revision`` only if that is its commit now, or the folder.
+        model: The repository at its commit, or a local folder.
+    """
+    if isinstance(given, bool):
+        return given
+    names = [*given, *(name.rpartition(":")[2] for name in given)]  # a whole spec will do
+    if isinstance(model, Path):
+        return any(name and Path(name).expanduser() == model for name in names)
+    return any(_names(name, model) for name in names)
+
+
+def _names(name: str, model: HubModel) -> bool:
+    repo, revision = split_revision(name)
+    if repo != model.repo or revision in (None, model.commit):
+        return repo == model.repo
+    try:
+        return hub_model(name) == model
+    except BadInputError:
+        return False
+
+
+def hub_model(name: str, *, old: bool = False) -> HubModel:
     """The commit that a name stands for now.
 
     Args:
         name: ``owner/name`` or ``owner/name@revision`` (branch, tag or commit).
+        old: Whether a name without an owner will do, too (:data:`OLD_NAME`).
 
     Raises:
         BadInputError: There is no such repository or revision, it asks for a token, or the hub
             cannot be reached and nothing of it is in the local cache.
     """
     repo, revision = split_revision(name)
-    if not NAME.fullmatch(repo):
+    if not NAME.fullmatch(repo) and not (old and OLD_NAME.fullmatch(repo)):
         raise BadInputError(f"{name!r} is no model of the hub.", "Write owner/name[@revision].")
     if revision is not None and COMMIT.fullmatch(revision):
         return HubModel(repo, revision)
@@ -107,12 +139,13 @@ def fetch(model: HubModel, patterns: Sequence[str], least: str | None = None) ->
     return folder
 
 
-def fetch_weights(model: HubModel, *, pickled: bool, small: Sequence[str] = SMALL) -> Path:
-    """Download configuration, tokenizer and weights; pickled weights only if allowed.
+def fetch_weights(model: HubModel, *, pickled: bool, code: bool = False) -> Path:
+    """Download configuration, tokenizer and weights; pickled weights and code only if allowed.
 
     Raises:
         BadInputError: Only pickled weights are there and ``pickled`` is false.
     """
+    small = [*SMALL, *(CODE if code else ())]
     folder = fetch(model, [*small, *SAFE])
     if any(folder.glob("*.safetensors")):
         return folder
@@ -161,14 +194,16 @@ def _unreachable(error: Exception) -> bool:
 
 
 def _cached_commit(repo: str, revision: str) -> str | None:
-    """What a branch meant when it was last fetched; else the snapshot that was fetched last."""
+    """Of ``main`` the snapshot that was fetched last; of another branch what it meant then.
+
+    The cache's own ``refs/main`` is not asked: it is not written where a commit is fetched, as
+    here, and may be older.
+    """
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
-    ref = folder / "refs" / revision
-    if ref.is_file():
-        return ref.read_text("utf-8").strip()
+    if revision != "main":
+        ref = folder / "refs" / revision
+        return ref.read_text("utf-8").strip() if ref.is_file() else None
     snapshots = [path for path in (folder / "snapshots").glob("*") if COMMIT.fullmatch(path.name)]
-    if revision != "main" or not snapshots:
-        return None
-    return max(snapshots, key=lambda path: path.stat().st_mtime).name
+    return max(snapshots, key=lambda path: path.stat().st_mtime).name if snapshots else None

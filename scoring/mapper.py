@@ -195,7 +195,8 @@ class Mapper:
     def _pictures(self, shard: Shard, index: int) -> list[Picture]:
         """The images of a good row, to be opened when a metric asks for them."""
         refs, keys = shard.samples[index].images, shard.image_keys[index]
-        return [Picture(key, ref, self.images.limits) for key, ref in zip(keys, refs, strict=True)]
+        given = self.images.limits, self.images.downloader
+        return [Picture(key, ref, *given) for key, ref in zip(keys, refs, strict=True)]
 
 
 def _split(flat: np.ndarray, lengths: Sequence[int]) -> list[np.ndarray]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data_cards.errors import BadInputError
 
 ROLES = ("encoder", "language_model", "reward", "judge")
 NONE = "none"
-_ROLE = re.compile(rf"\s*({'|'.join(ROLES)})\s*=\s*(.*?)\s*", re.DOTALL)
+_ROLE = re.compile(r"[\w-]+\s*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def parse_models(text: str) -> ModelSpecs:
     first, *rest = _parts(text)
     if first in PRESETS:
         specs = PRESETS[first]
-    elif _ROLE.fullmatch(first):
+    elif _ROLE.match(first):
         specs, rest = PRESETS["embedded"], [first, *rest]
     elif ":" in first:
         specs = ModelSpecs(encoder=first, language_model="embedded")
@@ -97,12 +97,8 @@ def parse_models(text: str) -> ModelSpecs:
         )
     given = {}
     for part in rest:
-        match = _ROLE.fullmatch(part)
-        if match is None:
-            raise BadInputError(
-                f"--models: {part!r} is not ROLE=SPEC.", f"Roles: {', '.join(ROLES)}."
-            )
-        given[match[1]] = match[2] or NONE
+        word, _, spec = part.partition("=")
+        given[_role(word.strip())] = spec.strip() or NONE
     return replace(specs, **given)
 
 
@@ -130,12 +126,21 @@ def as_text(value: Any) -> Any:
     return with_roles(str(value.get("preset") or "embedded"), roles)
 
 
+def says(text: str, role: str) -> bool:
+    """Whether a specification says something of a role: itself, or by its preset."""
+    first, *rest = _parts(text)
+    given = [part.partition("=")[0].strip() for part in (first, *rest)]
+    return role in given or (first in PRESETS and getattr(PRESETS[first], role) != NONE)
+
+
 def _parts(text: str) -> list[str]:
-    """Split at commas that stand before a role: a spec may hold commas of its own."""
-    marked = re.split(rf",(?=\s*(?:{'|'.join(ROLES)})\s*=)", text)
-    return [part.strip() for part in marked]
+    """Split at commas that stand before a word and ``=``: a spec may hold commas of its own."""
+    return [part.strip() for part in re.split(rf",(?=\s*{_ROLE.pattern})", text)]
 
 
-def described(specs: ModelSpecs) -> dict[str, Any]:
-    """As a JSON value."""
-    return asdict(specs)
+def _role(word: str) -> str:
+    if word in ROLES:
+        return word
+    near = difflib.get_close_matches(word, ROLES, 1, 0.5)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise BadInputError(f"There is no role {word!r}.", f"{hint}Roles: {', '.join(ROLES)}.")

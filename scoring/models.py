@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
+from scoring.hub_models import Permission
 from scoring.metric import Models, Need, registry
 from scoring.model_specs import NONE, ModelSpecs, parse_models
 
@@ -28,9 +29,8 @@ def models_from_spec(
     text: str,
     metrics: Sequence[str] | None = None,
     *,
-    allow_pickle: Collection[str] = (),
-    trust_remote_code: Collection[str] = (),
-    judge_spec: str | None = None,
+    allow_pickle: Permission = (),
+    trust_remote_code: Permission = (),
     judge_options: JudgeOptions | None = None,
     judge_cache: Path | None = None,
 ) -> Models:
@@ -42,9 +42,9 @@ def models_from_spec(
     Args:
         text: What stands after ``--models``.
         metrics: Only these metrics will be made; a model that none of them needs is left out.
-        allow_pickle: Names of models whose weights may be read though they are pickles.
-        trust_remote_code: Names of models whose own code may run.
-        judge_spec: The judge, over what ``text`` says.
+        allow_pickle: Models whose weights may be read though they are pickles
+            (:func:`scoring.hub_models.permits`).
+        trust_remote_code: Models whose own code may run, likewise.
         judge_options: How the judge is asked.
         judge_cache: Folder in which its answers are kept; ``None``: nowhere.
 
@@ -61,10 +61,11 @@ def models_from_spec(
             made[role] = model_of_role(
                 role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
             )
-    asked = judge_spec or (None if specs.judge == NONE else specs.judge)
+    asked = None if specs.judge == NONE else specs.judge
     judge = _judge(metrics, asked, judge_options, judge_cache)
-    told = resolved(specs, made) | ({"judge": asked} if asked else {})
-    return Models(text, judge=judge, specs=told, **made)
+    if judge is not None:
+        made["judge"] = judge
+    return Models(text, specs=resolved(specs, made), **made)
 
 
 def _judge(
@@ -88,8 +89,8 @@ def model_of_role(
     role: str,
     spec: str,
     *,
-    allow_pickle: Collection[str] = (),
-    trust_remote_code: Collection[str] = (),
+    allow_pickle: Permission = (),
+    trust_remote_code: Permission = (),
 ) -> Any:
     """One model by its spec.
 
@@ -99,16 +100,14 @@ def model_of_role(
     if role == "encoder":
         from scoring.encoders.registry import encoder_from_spec
 
-        return encoder_from_spec(spec, allow_pickle=_named(spec, allow_pickle))
+        return encoder_from_spec(spec, allow_pickle=allow_pickle)
     if role == "language_model":
-        return language_model_from_spec(spec)
+        return language_model_from_spec(spec, allow_pickle=allow_pickle)
     if role == "reward":
         from scoring.reward_model import SequenceRewardModel
 
         return SequenceRewardModel(
-            spec,
-            allow_pickle=_named(spec, allow_pickle),
-            trust_remote_code=_named(spec, trust_remote_code),
+            spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
         )
     if role == "judge":
         from scoring.judge.spec import judge_from_spec
@@ -117,7 +116,7 @@ def model_of_role(
     raise BadInputError(f"There is no role {role!r}.", "Check the word before the equals sign.")
 
 
-def language_model_from_spec(spec: str) -> LanguageModel:
+def language_model_from_spec(spec: str, *, allow_pickle: Permission = ()) -> LanguageModel:
     """The embedded language model, or any causal one of transformers.
 
     Raises:
@@ -134,7 +133,7 @@ def language_model_from_spec(spec: str) -> LanguageModel:
         )
     from functools import partial
 
-    from scoring.hub_models import fetch_weights, hub_model
+    from scoring.hub_models import fetch_weights, hub_model, permits
     from scoring.transformers_language_model import TransformersLanguageModel
 
     body = spec.removeprefix(LANGUAGE_MODEL)
@@ -146,9 +145,8 @@ def language_model_from_spec(spec: str) -> LanguageModel:
             )
         return TransformersLanguageModel(folder)
     hub = hub_model(body)
-    return TransformersLanguageModel(
-        partial(fetch_weights, hub, pickled=False), name=f"{LANGUAGE_MODEL}{hub}", identity=str(hub)
-    )
+    fetched = partial(fetch_weights, hub, pickled=permits(allow_pickle, hub))
+    return TransformersLanguageModel(fetched, name=f"{LANGUAGE_MODEL}{hub}", identity=str(hub))
 
 
 def resolved(specs: ModelSpecs, made: dict[str, Any]) -> dict[str, str]:
@@ -166,9 +164,3 @@ def pinned_text(manifest_models: dict[str, Any]) -> str | None:
     if not isinstance(specs, dict):
         return None
     return ",".join([NONE, *(f"{role}={spec}" for role, spec in specs.items())])
-
-
-def _named(spec: str, names: Collection[str]) -> bool:
-    """Whether a model was named, with or without revision, by repository or by whole spec."""
-    bare = spec.partition("@")[0]
-    return any(spec == name or bare.endswith(name.partition("@")[0]) for name in names if name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -11,6 +12,9 @@ from data_cards.errors import BadRowError
 from data_cards.images import LIMITS, ImageLimits, decode, read_bytes
 from data_cards.sample import ImageRef
 from scoring.store import content_key
+
+if TYPE_CHECKING:
+    from data_cards.downloader import Downloader
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,13 @@ class Picture:
         key: Hash of its encoded bytes, as they were when the row was read.
         ref: Where the bytes are.
         limits: What is refused before it is decoded.
+        downloader: Fetches it if it is an address; what was fetched once is kept.
     """
 
     key: bytes
     ref: ImageRef
     limits: ImageLimits = LIMITS
+    downloader: Downloader | None = None
 
     def decoded(self, side: int | None = None) -> Image.Image:
         """Read and decode it to RGB, upright.
@@ -36,7 +42,7 @@ class Picture:
         Raises:
             BadRowError: If it cannot be decoded, or is no longer what was hashed.
         """
-        data = read_bytes(self.ref, self.limits.max_bytes)
+        data = read_bytes(self.ref, self.limits.max_bytes, self.downloader)
         if content_key(data) != self.key:
             raise BadRowError(f"image changed while it was being scored: {self.ref.name}")
         target = None if side is None else (side, side)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from data_cards.errors import BadInputError
 from scoring.causal_passes import Tokens, common_prefix, last_logits, worth_sharing
 from scoring.language_model import ResponseLikelihood
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 _PLACE = "\ue000text\ue000"  # stands for the user's text while the chat template is rendered
+_CAUSAL = "Name a causal language model that needs no code of its own."
 _HASHED = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 
@@ -209,9 +211,11 @@ class TransformersLanguageModel:
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(
-            self._folder, local_files_only=True, trust_remote_code=False
-        )
+        folder = self._folder
+        with loading(self.name, _CAUSAL):
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         if self._chat_template is not None:
             tokenizer.chat_template = self._chat_template
         tokenizer.model_max_length = 10**12  # lengths are checked here; no warning is wanted
@@ -222,9 +226,10 @@ class TransformersLanguageModel:
         import torch
         from transformers import AutoModelForCausalLM
 
-        with quiet_transformers():
+        folder = self._folder
+        with loading(self.name, _CAUSAL):
             model = AutoModelForCausalLM.from_pretrained(
-                self._folder,
+                folder,
                 dtype=getattr(torch, self._dtype),
                 local_files_only=True,
                 trust_remote_code=False,
@@ -244,6 +249,8 @@ class TransformersLanguageModel:
         user = [{"role": "user", "content": _PLACE}]
         closed = tokenizer.apply_chat_template(user, tokenize=False)
         opened = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
+        if opened.count(_PLACE) != 1:
+            raise BadInputError(f"{self.name}: its chat template does not show one turn.", _CAUSAL)
         before, after = opened.split(_PLACE)
         opening = opened[len(closed) :] if opened.startswith(closed) else ""
         said = [*user, {"role": "assistant", "content": _PLACE}]
@@ -289,6 +296,28 @@ def folder_hash(folder: Path) -> str:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             digest.update(f"{path.name}\x00{content}\n".encode())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def loading(name: str, remedy: str, asked: str | None = None) -> Iterator[None]:
+    """Load something with transformers, without its bars; what goes wrong is said in one line.
+
+    Args:
+        name: What is loaded.
+        remedy: What to do if it fails.
+        asked: What to name after ``--trust-remote-code``, where code of its own may be permitted.
+
+    Raises:
+        BadInputError: It could not be loaded.
+    """
+    try:
+        with quiet_transformers():
+            yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AssertionError) as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        if asked is not None and "trust_remote_code" in str(error):
+            remedy = f"If you trust its code: --trust-remote-code {asked}"
+        raise BadInputError(f"{name} could not be loaded: {said}", remedy) from error
 
 
 @contextlib.contextmanager

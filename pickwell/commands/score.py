@@ -81,7 +81,9 @@ def score(
     settings = load_config(file).score
     roles = {"encoder": encoder, "reward": reward, "language_model": language_model}
     if any(spec is not None for spec in roles.values()):
-        models = with_roles(models or settings.models, roles)
+        # what is typed goes over the file, and a judge of its own over the one in its models
+        file_models = with_roles(settings.models, {"judge": settings.judge})
+        models = with_roles(models or file_models, roles)
     given = overrides(
         models=models,
         allow_pickle=allow_pickle or None,

@@ -13,6 +13,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +26,8 @@ from scoring.encoders.open_clip_spec import (
     read_config,
     tag_config,
 )
-from scoring.encoders.probe import bfloat16_keeps_ranking
-from scoring.hub_models import HubModel, fetch, hub_model, only_pickled
+from scoring.encoders.probe import bfloat16_keeps_ranking, has_bfloat16
+from scoring.hub_models import HubModel, Permission, fetch, hub_model, only_pickled, permits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,10 +49,12 @@ class OpenClipEncoder:
         precision: Of the image tower. ``"auto"`` takes bfloat16 on CUDA, and on processors that
             have it if a fixed probe shows the same ranking as float32. Texts are always float32.
         device: ``"cpu"`` or ``"cuda"``; CUDA where there is one if not given.
-        allow_pickle: Whether hub weights that are only there as pickles may be read.
+        allow_pickle: Whether hub weights that are only there as pickles may be read, or of which
+            models (:func:`scoring.hub_models.permits`).
 
     Attributes:
         hub: The repository and commit that the weights are from, if they are from the hub.
+        words: Those of the tokenizer, where a pretrained tag has it from the hub.
 
     Raises:
         BadInputError: Unknown form or architecture, a missing file, or the hub says no. No weights
@@ -64,11 +67,12 @@ class OpenClipEncoder:
         precision: Literal["auto", "bfloat16", "float32"] = "auto",
         device: str | None = None,
         *,
-        allow_pickle: bool = False,
+        allow_pickle: Permission = False,
     ) -> None:
         parsed = parse_spec(spec)
-        self._parsed, self._pickle = parsed, allow_pickle
+        self._parsed = parsed
         self.hub: HubModel | None = None
+        self.words: HubModel | None = None
         self._tag: Mapping[str, Any] = {}
         if parsed.repo is not None:
             self.hub = hub_model(parsed.repo)
@@ -80,24 +84,50 @@ class OpenClipEncoder:
                 repo = str(self._tag.get("hf_hub") or "").rpartition("/")[0]
                 if repo:
                     self.hub = hub_model(f"{repo}@{parsed.revision or ''}")
+        self._pickle = self.hub is not None and permits(allow_pickle, self.hub)
         self.name = parsed.pinned(self.hub)
         self.dim = int(config["embed_dim"])
         self.batch_size = 32
         self._text = dict(config.get("text_cfg", {}))
+        source = str(self._text.get("hf_tokenizer_name") or "")
+        if self.hub is not None and parsed.repo is None and source:
+            # one from the same repository is taken at the weights' commit
+            self.words = self.hub if source == self.hub.repo else hub_model(source, old=True)
         self._context = int(self._text.get("context_length", 77))
         self._precision, self._wanted_device = precision, device
         version = importlib.metadata.version("open_clip_torch")
-        identity = [self.name if not parsed.files else parsed.model, version, precision]
-        identity += [
-            "whole images",
-            json.dumps(config, sort_keys=True),
-            *map(file_digest, parsed.files),
-        ]
-        self.key = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
+        identity = [self.name if not parsed.files else parsed.model, version]
+        identity += ["whole images", json.dumps(config, sort_keys=True)]
+        identity += map(file_digest, parsed.files)
+        self._identity = [*identity, *([str(self.words)] if self.words else ())]
         self.texts_cut = 0
         """Texts so far that were longer than the context and lost their end."""
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits that change with weights, tokenizer and arithmetic.
+
+        Of ``auto`` they tell the kind of device, and whether it has bfloat16. Whether the probe
+        then allows it is known only with the weights, and is not among them: it says the same
+        wherever weights and kind of device are the same.
+        """
+        identity = [*self._identity, self._arithmetic]
+        return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
+
+    @property
+    def _arithmetic(self) -> str:
+        if self._precision != "auto":
+            return self._precision
+        kind = self._device.partition(":")[0]
+        return f"{kind}, bfloat16 if probed" if has_bfloat16(self._device) else "float32"
+
+    @cached_property
+    def _device(self) -> str:
+        import torch
+
+        return self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def one_core_passes(self) -> bool:
@@ -174,7 +204,7 @@ class OpenClipEncoder:
         import open_clip
         import torch
 
-        device = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = self._device
         model_name, pretrained, preprocessing = self._what_to_load()
         try:
             model, _, transform = open_clip.create_model_and_transforms(
@@ -217,15 +247,13 @@ class OpenClipEncoder:
         return parsed.model, str(weights), given
 
     def _make_tokenizer(self, model_name: str) -> Any:
-        """The model's tokenizer; one from the hub at the weights' commit where both share it."""
+        """The model's tokenizer; one from the hub at the commit that is part of the key."""
         import open_clip
 
-        source = str(self._text.get("hf_tokenizer_name") or "")
-        if self.hub is None or self._parsed.repo is not None or not source:
+        if self.words is None:
             return open_clip.get_tokenizer(model_name)
-        hub = self.hub if source == self.hub.repo else hub_model(source)
         return open_clip.tokenizer.HFTokenizer(
-            str(fetch(hub, [*_TOKENIZER, "config.json"])),
+            str(fetch(self.words, [*_TOKENIZER, "config.json"])),
             context_length=self._context,
             tokenizer_mode=self._text.get("tokenizer_mode"),
             **self._text.get("tokenizer_kwargs", {}),

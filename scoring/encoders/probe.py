@@ -34,6 +34,15 @@ def probe_pictures(count: int = PICTURES, seed: int = 0) -> list[Image]:
     return pictures
 
 
+def has_bfloat16(device: str) -> bool:
+    """Whether the hardware computes in bfloat16; where it does not, emulation is slower."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def bfloat16_keeps_ranking(
     encode_image: Callable[[torch.Tensor], torch.Tensor],
     transform: Callable[[Image], torch.Tensor],
@@ -44,14 +53,11 @@ def bfloat16_keeps_ranking(
     Args:
         encode_image: The image tower; called under autocast and without.
         transform: Its preprocessing.
-        device: Where the tower lies; a CPU without bfloat16 instructions answers ``False`` at
-            once, since emulation is slower than float32.
+        device: Where the tower lies; one without bfloat16 answers ``False`` at once.
     """
     import torch
 
-    if device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
-    if device != "cpu" and not torch.cuda.is_bf16_supported():
+    if not has_bfloat16(device):
         return False
     x = torch.stack([transform(picture) for picture in probe_pictures()])
     x = x.to(device, memory_format=torch.channels_last)

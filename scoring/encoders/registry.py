@@ -6,6 +6,7 @@ import difflib
 
 from data_cards.errors import BadInputError
 from scoring.encoders.base import ImageTextEncoder
+from scoring.hub_models import Permission
 
 SPECS = (
     "embedded",
@@ -17,12 +18,13 @@ SPECS = (
 """What :func:`encoder_from_spec` understands."""
 
 
-def encoder_from_spec(spec: str, *, allow_pickle: bool = False) -> ImageTextEncoder:
+def encoder_from_spec(spec: str, *, allow_pickle: Permission = False) -> ImageTextEncoder:
     """Make an encoder; nothing heavy is imported or loaded before it first encodes.
 
     Args:
         spec: ``"embedded"``, or one of the ``open_clip:`` forms in :data:`SPECS`.
-        allow_pickle: Whether hub weights that are only there as pickles may be read.
+        allow_pickle: Whether hub weights that are only there as pickles may be read, or of which
+            models (:func:`scoring.hub_models.permits`).
 
     Raises:
         BadInputError: The spec is not understood, or what it names is not installed.

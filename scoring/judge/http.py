@@ -15,7 +15,7 @@ from scoring.judge import ratings, rubrics
 from scoring.judge.base import JudgeItem, Judgement, JudgeOptions, OnResult, Usage, ignore
 from scoring.judge.cache import AnswerCache
 from scoring.judge.event_loop import run
-from scoring.judge.keys import identity_hash, item_key, judge_key
+from scoring.judge.keys import identity_hash, item_key, judge_key, places, shared
 from scoring.judge.replies import AllRefusedError, RowRefusedError, TransientError
 from scoring.judge.server import Server
 from scoring.judge.spec import JudgeSpec
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tenacity import AsyncRetrying
 
 OUT = 5
-"""Rows in succession that are given up, none answered between, before no more are sent."""
+"""Rows given up in succession, none answered or refused between, before no more are sent."""
 
 UNREADABLE = 3
-"""Tries after which an answer without ratings is final: each costs what a good one costs."""
+"""Answers without ratings after which the row stays without: each costs what a good one costs."""
 
 LONGEST_WAIT = 300.0
 """Seconds that a server may ask to wait; a row that it would keep longer fails for now."""
@@ -88,27 +88,30 @@ class HttpJudge:
 
     async def _judge(self, items: Sequence[JudgeItem], on_result: OnResult) -> list[Judgement]:
         results: dict[int, Judgement] = {}
+        rows = places([item_key(self._identity, item, self.options) for item in items])
 
-        def done(index: int, judgement: Judgement) -> None:
-            results[index] = judgement
-            self.usage.count(judgement)
-            on_result(index, judgement)
+        def done(key: bytes, judgement: Judgement) -> None:
+            equal = rows[key]
+            for index, one in zip(equal, shared(judgement, len(equal)), strict=True):
+                results[index] = one
+                self.usage.count(one)
+                on_result(index, one)
 
-        todo: list[int] = []
-        for index, item in enumerate(items):
-            known = self._cache.get(self._item_key(item)) if self._cache else None
+        todo: list[bytes] = []
+        for key in rows:
+            known = self._cache.get(key) if self._cache else None
             if known is None:
-                todo.append(index)
+                todo.append(key)
             else:
-                done(index, known)
+                done(key, known)
         if todo:
             async with self._server.client() as client:
                 await self._greet(client)
                 queue = iter(todo)
 
-                async def worker(queue: Iterator[int]) -> None:
-                    for index in queue:
-                        done(index, await self._row(client, items[index]))
+                async def worker(queue: Iterator[bytes]) -> None:
+                    for key in queue:
+                        done(key, await self._row(client, key, items[rows[key][0]]))
 
                 try:
                     async with asyncio.TaskGroup() as group:
@@ -129,7 +132,7 @@ class HttpJudge:
             self._refuse_all(line, "")
             self._stopped = line
 
-    async def _row(self, client: httpx2.AsyncClient, item: JudgeItem) -> Judgement:
+    async def _row(self, client: httpx2.AsyncClient, key: bytes, item: JudgeItem) -> Judgement:
         """One row, tried until it is answered, refused, or given up; its answer is stored."""
         shows = bool(item.pictures) and self.options.sends_images
         reason = self._stopped or (self._blind if shows else None)
@@ -138,7 +141,7 @@ class HttpJudge:
         try:
             jpegs = await asyncio.to_thread(self._jpegs, item) if shows else []
         except BadRowError as error:
-            return Judgement(reason=error.reason)
+            return Judgement(reason=error.reason, retryable=True)  # it may be there next time
         messages = rubrics.messages(rubrics.question(item, self.options), jpegs)
         try:
             judgement = await self._persist(client, messages, bool(jpegs))
@@ -153,16 +156,14 @@ class HttpJudge:
                 self._stopped = f"{reason}. {error.remedy}"
             return Judgement(reason=f"{reason}. {error.remedy}", retryable=True)
         except TransientError as error:
-            judgement = Judgement(reason=self._server.hide(error.reason), retryable=True)
-        if judgement.retryable:
+            reason = self._server.hide(error.reason)
             self._spent += 1
             if self._spent >= OUT and self._stopped is None:
-                rows = f"{self._spent} rows in succession failed"
-                self._stopped = f"{rows}, the last: {judgement.reason}"
-        else:
-            self._spent = 0
-            if self._cache is not None:
-                self._cache.put(self._item_key(item), judgement)
+                self._stopped = f"{self._spent} rows in succession failed, the last: {reason}"
+            return Judgement(reason=reason, retryable=True)
+        self._spent = 0  # a refusal of one row is an answer, too: the server is there
+        if self._cache is not None and not judgement.retryable:
+            self._cache.put(key, judgement)
         return judgement
 
     async def _persist(
@@ -170,21 +171,35 @@ class HttpJudge:
     ) -> Judgement:
         """Ask until there is an answer that can be read, or the tries are used up."""
         read = written = 0
+        unreadable: list[ratings.UnreadableError] = []
         try:
-            async for attempt in self._tries():
+            async for attempt in self._tries(unreadable):
                 with attempt:
                     self.usage.retries += attempt.retry_state.attempt_number > 1
                     reply = await self._server.ask(client, messages, pictures)
                     read += reply.prompt_tokens
                     written += reply.completion_tokens
-                    found = ratings.read(self.options.rubric, reply.text, reply.tokens)
+                    try:
+                        found = ratings.read(self.options.rubric, reply.text, reply.tokens)
+                    except ratings.UnreadableError as error:
+                        unreadable.append(error)
+                        raise
         except ratings.UnreadableError as error:
-            # The model's own answer, not an accident: asking again another day would not help.
-            found = Judgement(reason=f"{'cut off: ' if reply.cut else ''}{error}")
+            # The model's own answer, not an accident: asking again another day would not help,
+            # unless an outage cut the tries short.
+            reason = f"{'cut off: ' if reply.cut else ''}{error}"
+            found = Judgement(reason=reason, retryable=len(unreadable) < self._most_unreadable)
         return replace(found, prompt_tokens=read, completion_tokens=written)
 
-    def _tries(self) -> AsyncRetrying:
-        """Exponential back-off with jitter, at least as long as the server asks to wait."""
+    @property
+    def _most_unreadable(self) -> int:
+        return min(self.options.attempts, UNREADABLE)
+
+    def _tries(self, unreadable: Sequence[Exception]) -> AsyncRetrying:
+        """Exponential back-off with jitter, at least as long as the server asks to wait.
+
+        Failures that may pass and ``unreadable`` answers have a number of tries each.
+        """
         from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
         def asked(state: RetryCallState) -> float:
@@ -196,10 +211,8 @@ class HttpJudge:
             return asked(state) + _RANDOM.uniform(longest / 2, longest)
 
         def stop(state: RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            unreadable = isinstance(error, ratings.UnreadableError)
-            tries = min(self.options.attempts, UNREADABLE) if unreadable else self.options.attempts
-            spent = state.attempt_number >= tries
+            failed = state.attempt_number - len(unreadable)
+            spent = failed >= self.options.attempts or len(unreadable) >= self._most_unreadable
             return spent or self._stopped is not None or asked(state) > LONGEST_WAIT
 
         return AsyncRetrying(
@@ -212,9 +225,6 @@ class HttpJudge:
 
     def _jpegs(self, item: JudgeItem) -> list[bytes]:
         return [picture.jpeg(self.options.image_side) for picture in item.pictures]
-
-    def _item_key(self, item: JudgeItem) -> bytes:
-        return item_key(self._identity, item, self.options)
 
     def _refuse_all(self, message: str, remedy: str) -> None:
         """End the run at once if the judge never worked; later on, go on without it."""

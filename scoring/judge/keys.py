@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 from scoring.judge import ratings, rubrics
-from scoring.judge.base import JudgeItem, JudgeOptions
+from scoring.judge.base import JudgeItem, Judgement, JudgeOptions
 from scoring.judge.cache import answer_key
 
 
@@ -33,3 +35,17 @@ def item_key(identity: str, item: JudgeItem, options: JudgeOptions) -> bytes:
     if options.sends_images and item.pictures:
         parts += [str(options.image_side), *(picture.key for picture in item.pictures)]
     return answer_key(identity, *parts)
+
+
+def places(keys: Sequence[bytes]) -> dict[bytes, list[int]]:
+    """Where each key stands: rows that ask the same are asked about once."""
+    found: dict[bytes, list[int]] = {}
+    for index, key in enumerate(keys):
+        found.setdefault(key, []).append(index)
+    return found
+
+
+def shared(judgement: Judgement, count: int) -> list[Judgement]:
+    """One answer for ``count`` equal rows: only the first was asked about."""
+    copy = judgement if judgement.retryable else replace(judgement, cached=True)
+    return [judgement, *[copy] * (count - 1)]

@@ -137,7 +137,7 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], pictures: bool
             f"the server refuses the key ({said})",
             "Put the right one into PICKWELL_JUDGE_API_KEY (or OPENAI_API_KEY).",
         )
-    if pictures and _BLIND.search(words):
+    if pictures and blind(words):
         return AllRefusedError(
             f"the judge cannot see images ({said})",
             "Use --no-judge-images, or a vision model.",
@@ -155,6 +155,11 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], pictures: bool
 def too_long(words: str) -> bool:
     """Whether a refusal speaks of the model's context."""
     return _CONTEXT.search(words) is not None
+
+
+def blind(words: str) -> bool:
+    """Whether a refusal says that the model sees no images."""
+    return _BLIND.search(words) is not None
 
 
 def words_of(body: bytes, limit: int = 300) -> str:

@@ -43,23 +43,24 @@ def parse_judge_spec(text: str) -> JudgeSpec:
     Raises:
         BadInputError: If it is not one; says what is wrong with it.
     """
+    shown = hidden(text)
     kind, colon, rest = text.strip().partition(":")
     if not colon or kind not in ("openai", "vllm") or not rest:
         near = difflib.get_close_matches(kind, ("openai", "vllm"), 1)
         hint = f"Did you mean {near[0]!r}? " if near and near[0] != kind else ""
-        raise BadInputError(f"There is no judge {text!r}.", hint + EXAMPLE)
+        raise BadInputError(f"There is no judge {shown!r}.", hint + EXAMPLE)
     if kind == "vllm":
         if Path(rest).is_dir():  # a folder's name may hold an @
             return JudgeSpec("vllm", rest)
         model, _, revision = rest.partition("@")
         if not model or rest.endswith("@"):
-            raise BadInputError(f"The judge {text!r} names no model or no revision.", EXAMPLE)
+            raise BadInputError(f"The judge {shown!r} names no model or no revision.", EXAMPLE)
         return JudgeSpec("vllm", model, revision=revision or None)
     # a model's name may hold an @, and so may an address (which is refused below)
     parts = re.match(r"(.+?)@(https?://.*)", rest) or re.match(r"(.+)@(.*)", rest)
     if parts is None:
-        raise BadInputError(f"The judge {text!r} does not say where its server is.", EXAMPLE)
-    return JudgeSpec("openai", parts[1], url=_url(parts[2], text))
+        raise BadInputError(f"The judge {shown!r} does not say where its server is.", EXAMPLE)
+    return JudgeSpec("openai", parts[1], url=_url(parts[2], shown))
 
 
 def judge_from_spec(
@@ -87,12 +88,18 @@ def judge_from_spec(
     return VllmJudge(parsed, options, answers)
 
 
+def hidden(text: str) -> str:
+    """A spec without the user name and password that its address may hold."""
+    return re.sub(r"//.*@", "//***@", text, flags=re.DOTALL)
+
+
 def _url(text: str, spec: str) -> str:
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018  (raises where it is no number)
     except ValueError as error:
-        raise BadInputError(f"The judge {spec!r} has a wrong address: {error}.", EXAMPLE) from error
+        why = "" if "@" in text else f": {error}"  # it may be a piece of the password
+        raise BadInputError(f"The judge {spec!r} has a wrong address{why}.", EXAMPLE) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInputError(f"The judge {spec!r} has no address of a server after @.", EXAMPLE)
     if parts.username or parts.password:

@@ -12,14 +12,14 @@ from scoring.metric import Batch, Column, MetricSpec, Models, Scores, register
 
 @register
 class JudgeRatings:
-    """The judge named by ``--judge``, asked about each pair."""
+    """The judge that was named, asked about each pair."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     spec: ClassVar[MetricSpec] = MetricSpec(
         name="judge",
         summary=(
             "A large language model's ratings of the pair, the picture seen: relevance, "
-            "correctness, completeness, helpfulness. Only with `--judge`."
+            "correctness, completeness, helpfulness. Only where a judge is named."
         ),
         formula=(
             "each aspect = Σ_r r P(r) / Σ_r P(r) over the ratings r = 1…5, P the probabilities of "

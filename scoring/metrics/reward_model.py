@@ -22,7 +22,8 @@ class RewardModelMetric:
             "`reward` = the single logit of a sequence classifier on (instruction, response): a "
             "chat of two turns where the model has a chat template, a text pair elsewhere. "
             "Unbounded; only the order counts, and only within one model. `reward_cut` = tokens "
-            "beyond the model's length, cut off the end of the response, that it did not read."
+            "beyond the model's length, cut off the end of the response, that it did not read. No "
+            "reward where the instruction leaves no room for any of the response."
         ),
         columns=(
             Column("reward", "the reward model's logit", (-np.inf, np.inf), "higher"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from scoring.metrics.diversity import JointSpace
 from scoring.metrics.map import LAID_OUT
 from scoring.metrics.margin import Landmarks
 from scoring.metrics.pool_vectors import hash_order
+from scoring.model_specs import with_roles
 from scoring.models import models_from_spec, pinned_text
 from scoring.pool import open_pool
 from scoring.reference.held import HELD_BYTES, HeldSpace
@@ -162,6 +163,9 @@ class Reference:
         judge_spec: str | None = None,
         judge_options: JudgeOptions | None = None,
         judge_cache: Path | None = None,
+        *,
+        allow_pickle: Collection[str] = (),
+        trust_remote_code: Collection[str] = (),
     ) -> tuple[Models, list[Metric]]:
         """The models and metrics of the reference, as installed here, in its order.
 
@@ -169,6 +173,8 @@ class Reference:
             judge_spec: Where its judge is now.
             judge_options: How it is asked now.
             judge_cache: Where its answers are kept.
+            allow_pickle: Permissions now, beside those that were given then.
+            trust_remote_code: Likewise.
 
         Raises:
             BadInputError: If what is installed would give other numbers than the reference has:
@@ -185,11 +191,10 @@ class Reference:
             )
         options = manifest["options"]
         models = models_from_spec(
-            pinned_text(manifest["models"]) or options["models"],
+            with_roles(pinned_text(manifest["models"]) or options["models"], {"judge": judge_spec}),
             list(stored),
-            allow_pickle=options.get("allow_pickle", ()),
-            trust_remote_code=options.get("trust_remote_code", ()),
-            judge_spec=judge_spec,
+            allow_pickle=[*options.get("allow_pickle", ()), *allow_pickle],
+            trust_remote_code=[*options.get("trust_remote_code", ()), *trust_remote_code],
             judge_options=judge_options or JudgeOptions(**options.get("judge_options", {})),
             judge_cache=judge_cache,
         )

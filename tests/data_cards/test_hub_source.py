@@ -86,6 +86,7 @@ look("split untold", "hf://owner/subsets:first")
 look("no file", "hf://owner/images/none.json")
 look("no name", "hf://a b")
 look("down", "hf://owner/down")
+look("taken for a folder", "hf://owner/pictures")
 print(json.dumps(said))
 """
 
@@ -182,6 +183,8 @@ def fill(hub: LoopbackHub) -> str:
     records.append(llava("r5", "https://example.org/x.png", "thing 5"))
     text = "".join(json.dumps(r) + "\n" for r in records)
     hub.put("datasets", "owner/llava", {"train.jsonl": text, **pictures})
+    many = {f"images/{i}.png": png(i) for i in range(30)}
+    hub.put("datasets", "owner/pictures", {"pairs.jsonl": text, **many})
     mixed = [llava(7, "0.png", "zero"), llava("b", None, "text only"), llava("c", "1.png", "one")]
     inside = {f"sub/images/{i}.png": png(i) for i in range(2)}
     hub.put("datasets", "owner/mixed", {"sub/mixed.json": json.dumps(mixed), **inside})
@@ -329,4 +332,5 @@ def test_what_is_said_when_data_cannot_be_had(saw):
     one_line(saw["split untold"], "several splits", "train, test")
     one_line(saw["no file"], "no file 'none.json'")
     one_line(saw["no name"], "not the name of data")
+    one_line(saw["taken for a folder"], "no column with the response", "owner/pictures/pairs.jsonl")
     one_line(saw["down"], "is down", "503", "later")

@@ -77,7 +77,7 @@ def test_hub_to_hub(hub, judge, pickwell, plain, tmp_path):
     online = hub.environment(tmp_path / "home", WRITER)
     models = ("--encoder", f"open_clip:ViT-B-32@{checkpoint}", "--judge", judge)
     models += ("--reward", "hf-reward:owner/reward", "--no-judge-images")
-    score = ("score", "hf://owner/llava", "--out", "run", *models)
+    score = ("score", "hf://owner/llava/pairs.jsonl", "--out", "run", *models)
     scored = pickwell(*score, timeout=1500, **online)
     assert scored.returncode == 0, scored.stderr
     run = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from data_cards.errors import BadInputError
+from scoring import hub_models
+from scoring.hub_models import HubModel, fetch_weights, hub_model, permits
+from scoring.models import language_model_from_spec
 from tests.loopback_hub import WRITER
 from tests.scoring.test_open_clip_encoder import CONFIGS
 from tests.scoring.test_reward_model import tokenizer
@@ -16,10 +20,58 @@ open_clip = pytest.importorskip("open_clip")
 transformers = pytest.importorskip("transformers")
 from safetensors.torch import save_file  # noqa: E402
 
+COMMIT = "ab" * 20
+
+
+def test_a_permission_is_for_one_very_model(monkeypatch, tmp_path):
+    model = HubModel("bob/rm", COMMIT)
+    monkeypatch.setattr(hub_models, "hub_model", lambda name: HubModel(name[:6], name[7:] * 20))
+    for name in ("bob/rm", f"bob/rm@{COMMIT}", "bob/rm@ab", "hf-reward:bob/rm"):
+        assert permits([name], model), name
+    for name in ("", "rm", "b/rm", "evilbob/rm", "@main", "bob/rm@cd", f"bob/rm@{'cd' * 20}"):
+        assert not permits([name], model), name
+    assert not permits(["bob/rm"], HubModel("evilbob/rm", COMMIT))
+    assert permits([str(tmp_path)], tmp_path) and not permits(["bob/rm"], tmp_path)
+    assert permits(True, model) and not permits((), model)
+
+
+def test_code_is_fetched_where_it_is_trusted_and_pickles_of_a_language_model(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(hub_models, "fetch", lambda model, names: asked.append(names) or tmp_path)
+    spec = f"hf-lm:a/b@{COMMIT}"
+    with pytest.raises(BadInputError, match="--allow-pickle a/b"):
+        _ = language_model_from_spec(spec)._folder
+    assert language_model_from_spec(spec, allow_pickle=["a/b"])._folder == tmp_path
+    assert "*.bin" in asked[-1] and not any("*.py" in names for names in asked)
+    fetch_weights(HubModel("a/b", COMMIT), pickled=True, code=True)
+    assert "*.py" in asked[-1] and "*.py" in asked[-2]
+
+
+def test_without_a_network_main_is_what_was_fetched_last(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--a--b"
+    for place, commit in enumerate(("cd" * 20, COMMIT)):
+        (folder / "snapshots" / commit).mkdir(parents=True)
+        os.utime(folder / "snapshots" / commit, (place, place))
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("cd" * 20)
+    assert hub_models._cached_commit("a/b", "main") == COMMIT
+    assert hub_models._cached_commit("a/b", "v1") is None
+
+
+def test_a_name_without_an_owner_is_taken_only_where_it_may_be_one(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BadInputError, match="Write owner/name"):
+        hub_model("bert-base-nobody")
+    with pytest.raises(BadInputError, match="not in the local cache"):
+        hub_model("bert-base-nobody", old=True)
+
+
 TRY = """
 import json, sys
 from scoring.models import models_from_spec
-models = models_from_spec(sys.argv[1], allow_pickle=sys.argv[2].split(","))
+allowed = sys.argv[2].split(",")
+models = models_from_spec(sys.argv[1], allow_pickle=allowed, trust_remote_code=allowed)
 said = {"specs": dict(models.specs)}
 if models.encoder is not None:
     said["text"] = models.encoder.encode_texts(["a red circle", "two donkeys"]).tolist()
@@ -115,6 +167,25 @@ def test_a_reward_model_from_the_hub_and_its_pickle_only_when_named(hub, reward_
     assert tried(hub, tmp_path, pickled, "owner/other") != found  # another name allows nothing
     allowed = tried(hub, tmp_path, pickled, "owner/pickled")
     assert allowed["reward"] == pytest.approx(found["reward"], abs=1e-3)
+
+
+OWN = """
+from transformers import BertConfig, BertForSequenceClassification
+class OwnConfig(BertConfig):
+    model_type = "own"
+class OwnModel(BertForSequenceClassification):
+    config_class = OwnConfig
+"""
+
+
+def test_code_of_a_repository_runs_only_when_named(hub, reward_files, tmp_path):
+    files = {path.name: path.read_bytes() for path in reward_files.iterdir()}
+    named = {"AutoConfig": "own.OwnConfig", "AutoModelForSequenceClassification": "own.OwnModel"}
+    config = json.loads(files["config.json"]) | {"model_type": "own", "auto_map": named}
+    hub.put("models", "owner/own", files | {"config.json": json.dumps(config), "own.py": OWN})
+    spec = "none,reward=hf-reward:owner/own"
+    assert "--trust-remote-code owner/own" in tried(hub, tmp_path, spec, "wner/own")
+    assert tried(hub, tmp_path, spec, "owner/own")["reward"][0] is not None
 
 
 def test_each_refusal_says_what_to_do(hub, reward_files, tmp_path):

@@ -1,6 +1,7 @@
 """The metric `judge` in the engine: what failed for now is null, told of, and asked again."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -52,12 +53,11 @@ def sample(number, response, image=None):
     return Sample(f"s{number}", turns, refs, "test", number, f"test:{number}")
 
 
-def run(samples, folder, judge, shard_rows=3):
+def run(samples, folder, judge, shard_rows=3, **more):
     models = Models("none", judge=judge)
     metrics = make_metrics(models, ["repetition", "judge"])
-    return score(
-        samples, folder, metrics, models, EngineOptions(folder.parent / "cache", shard_rows)
-    )
+    options = EngineOptions(folder.parent / "cache", shard_rows, **more)
+    return score(samples, folder, metrics, models, options)
 
 
 def test_rows_that_failed_for_now_are_null_counted_and_asked_again(tmp_path):
@@ -109,6 +109,18 @@ def test_pictures_can_be_opened_and_only_those_of_missing_rows(tmp_path):
     assert judge.sizes == [[(40, 30)], []]
 
 
+def test_a_picture_that_is_an_address_is_opened_with_the_runs_downloader(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 30)).save(path)
+    limits = SimpleNamespace(at_once=1)
+    downloader = SimpleNamespace(limits=limits, fetch=lambda url, most: path.read_bytes())
+    refs = (ImageRef("a.png", url="https://example.org/a.png"),)
+    row = Sample("s0", (Turn("user", "q"), Turn("assistant", "a")), refs, "test", 0, "test:0")
+    judge = Scripted()
+    run([row], tmp_path / "run", judge, downloader=downloader)
+    assert judge.sizes == [[(40, 30)]]
+
+
 def test_the_papers_rubric_has_no_aspects_and_no_noise(tmp_path):
     (row,) = run([sample(0, "abc")], tmp_path / "run", Scripted(rubric="paper")).scores.to_pylist()
     assert row["judge_rating"] == 40 and row["judge_relevance"] is None and row["notes"] is None
@@ -124,10 +136,10 @@ def test_without_a_judge_the_metric_is_left_out_or_refused():
 
 def test_the_judge_is_part_of_the_key_and_of_no_other_metrics_key():
     specs = ["openai:a@http://h/v1", "openai:b@http://h/v1"]
-    made = [make_metrics(models_from_spec("none", judge_spec=spec)) for spec in specs]
+    made = [make_metrics(models_from_spec(f"none,judge={spec}")) for spec in specs]
     keys = [{metric.spec.name: metric_key(metric) for metric in metrics} for metrics in made]
     assert keys[0].pop("judge") != keys[1].pop("judge")
     assert keys[0] == keys[1]
-    assert models_from_spec("none", ["length"], judge_spec=specs[0]).judge is None
+    assert models_from_spec(f"none,judge={specs[0]}", ["length"]).judge is None
     with pytest.raises(BadInputError, match="no judge"):
-        models_from_spec("none", ["length"], judge_spec="nonsense")
+        models_from_spec("none,judge=nonsense", ["length"])

@@ -3,11 +3,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_cards.errors import BadInputError
-from scoring.model_specs import PRESETS, ROLES, ModelSpecs, as_text, parse_models, with_roles
+from scoring.model_specs import (
+    PRESETS,
+    ROLES,
+    ModelSpecs,
+    as_text,
+    parse_models,
+    says,
+    with_roles,
+)
 from scoring.models import models_from_spec, pinned_text
 
 SPECS = st.sampled_from(
-    ["none", "embedded", "hf-reward:a/b@main", "openai:m,n@http://127.0.0.1:1/v1?x=1,y=2"]
+    ["none", "embedded", "hf-reward:a/b@main", "openai:m,n@http://127.0.0.1:1/v1,w"]
 )
 
 
@@ -40,13 +48,24 @@ def test_a_mapping_is_what_one_would_type():
     ("text", "words"),
     [
         ("labtop", "Did you mean laptop"),
-        ("embedded,rewrad=x", "There are no models"),
+        ("embedded,rewrad=x", "Did you mean reward"),
+        ("rewrad=x", "Did you mean reward"),
+        ("embedded,judge=openai:m@http://h/v1,language-model=none", "Did you mean language_model"),
+        ("embedded,x=y", "There is no role 'x'"),
         ("", "Presets: none, embedded"),
     ],
 )
 def test_a_wrong_word_is_told_with_the_nearest(text, words):
     with pytest.raises(BadInputError, match=words):
         parse_models(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("laptop", False), ("paper", True), ("laptop,judge=none", True), ("judge=vllm:a/b", True)],
+)
+def test_whether_a_role_is_spoken_of(text, said):
+    assert says(text, "judge") is said
 
 
 def test_a_wrong_key_names_the_nearest():

@@ -9,10 +9,12 @@ from PIL import Image
 from data_cards.errors import BadInputError
 from data_cards.images import ImageLimits
 from data_cards.sample import ImageRef
+from scoring.encoders import open_clip as open_clip_encoder
 from scoring.encoders.open_clip import OpenClipEncoder
 from scoring.encoders.open_clip_spec import OpenClipSpec, parse_spec
 from scoring.encoders.probe import probe_pictures
 from scoring.encoders.registry import encoder_from_spec
+from scoring.hub_models import HubModel
 from scoring.images import ImageStage
 
 open_clip = pytest.importorskip("open_clip")
@@ -149,11 +151,44 @@ def test_no_texts_and_folder_form(folder, tmp_path):
     np.testing.assert_allclose(encoder.encode_texts(TEXTS), wanted, atol=2e-6)
 
 
+def test_the_key_follows_the_hardware_where_the_precision_does(folder, monkeypatch):
+    def key(bfloat16, precision="auto", device="cpu"):
+        monkeypatch.setattr(open_clip_encoder, "has_bfloat16", lambda device: bfloat16)
+        spec = f"open_clip:tiny-clip@{folder}/tiny-clip.pt"
+        return OpenClipEncoder(spec, precision, device).key
+
+    assert len({key(True), key(True, device="cuda"), key(False)}) == 3
+    assert key(True, "float32") == key(False, "float32") == key(False)
+
+
+def test_a_tokenizer_from_elsewhere_is_looked_up_at_once_and_part_of_the_key(monkeypatch):
+    asked = []
+
+    def key(commit):
+        def looked_up(name, **options):
+            asked.append((name, options))
+            return HubModel(name, commit if options else "ab" * 20)
+
+        monkeypatch.setattr(open_clip_encoder, "hub_model", looked_up)
+        return OpenClipEncoder("open_clip:roberta-ViT-B-32/laion2b_s12b_b32k", "float32").key
+
+    assert key("01" * 20) != key("02" * 20)
+    assert ("roberta-base", {"old": True}) in asked
+
+
+def test_pickles_are_allowed_by_the_repository_that_the_refusal_names(monkeypatch):
+    repo = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+    monkeypatch.setattr(open_clip_encoder, "hub_model", lambda name: HubModel(repo, "ab" * 20))
+    spec = "open_clip:ViT-B-32/laion2b_s34b_b79k"
+    assert OpenClipEncoder(spec, allow_pickle=[repo])._pickle
+    assert not OpenClipEncoder(spec, allow_pickle=["ViT-B-32/laion2b_s34b_b79k"])._pickle
+
+
 def test_key_follows_weights_and_precision(folder, tmp_path):
     spec = f"open_clip:tiny-clip@{folder}/tiny-clip.pt"
     key = OpenClipEncoder(spec).key
     assert key == OpenClipEncoder(spec).key
-    assert key != OpenClipEncoder(spec, "float32").key
+    assert key != OpenClipEncoder(spec, "bfloat16").key
     moved = tmp_path / "copy.pt"
     moved.write_bytes((folder / "tiny-clip.pt").read_bytes())
     assert OpenClipEncoder(f"open_clip:tiny-clip@{moved}").key == key
@@ -205,8 +240,10 @@ def test_construction_imports_nothing_heavy(tmp_path):
     code = (
         "import sys; from scoring.encoders.registry import encoder_from_spec as e;"
         f"m = e('open_clip:ViT-B-32@{tmp_path}/any.pt');"
-        "assert m.dim == 512 and len(m.key) == 16;"
-        "assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules)"
+        "assert m.dim == 512;"
+        "assert not {'torch', 'open_clip', 'transformers'} & set(sys.modules);"
+        "assert len(m.key) == 16;"
+        "assert not {'open_clip', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from data_cards.errors import BadInputError
+from scoring import reward_model
 from scoring.engine import make_metrics
 from scoring.metric import Batch, Models
 from scoring.reward_model import SequenceRewardModel
@@ -71,6 +72,26 @@ def chat_model(tmp_path_factory):
     return folder
 
 
+def copied(folder, to, **config):
+    """The model with other words in its configuration."""
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    stored = json.loads((to / "config.json").read_text())
+    (to / "config.json").write_text(json.dumps(stored | config))
+    return to
+
+
+def alone(folder, instruction, response):
+    """What transformers itself gives for one chat, without any padding."""
+    plain = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    turns = [{"role": "user", "content": instruction}, {"role": "assistant", "content": response}]
+    text = plain.apply_chat_template(turns, tokenize=False)
+    tokens = plain(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        return float(model(input_ids=tokens).logits[0, 0])
+
+
 def float32(folder, **more):
     return SequenceRewardModel(f"hf-reward:{folder}", dtype="float32", device="cpu", **more)
 
@@ -89,17 +110,26 @@ def test_pairs_equal_the_plain_way(pair_model):
 
 def test_chats_equal_the_plain_way(chat_model):
     found = float32(chat_model).rewards(*zip(*PAIRS[:1], strict=True))
-    plain = transformers.AutoTokenizer.from_pretrained(chat_model)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(chat_model).eval()
-    turns = [
-        {"role": role, "content": text}
-        for role, text in zip(("user", "assistant"), PAIRS[0], strict=True)
-    ]
-    text = plain.apply_chat_template(turns, tokenize=False)
-    tokens = plain(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    with torch.no_grad():
-        wanted = float(model(input_ids=tokens).logits[0, 0])
-    assert found[0].value == pytest.approx(wanted, abs=1e-5)
+    assert found[0].value == pytest.approx(alone(chat_model, *PAIRS[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("pad", [WORDS.index("is"), -1])
+def test_a_padding_id_of_the_model_that_is_not_the_tokenizers(chat_model, tmp_path, pad):
+    folder = copied(chat_model, tmp_path, pad_token_id=pad)
+    found = float32(folder).rewards(*zip(*PAIRS[:4], strict=True))
+    wanted = [alone(chat_model, *pair) for pair in PAIRS[:4]]  # without any: the last token
+    assert [one.value for one in found] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_without_a_padding_id_the_end_of_the_template_is_read(chat_model, tmp_path):
+    folder = copied(chat_model, tmp_path)
+    made = transformers.AutoTokenizer.from_pretrained(folder)
+    made.pad_token, made.eos_token, made.chat_template = None, "[SEP]", CHAT + "[SEP]"
+    made.save_pretrained(folder)
+    assert transformers.AutoTokenizer.from_pretrained(folder).pad_token_id is None
+    found = float32(folder).rewards(*zip(*PAIRS[:4], strict=True))
+    wanted = [alone(folder, *pair) for pair in PAIRS[:4]]
+    assert [one.value for one in found] == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["pair_model", "chat_model"])
@@ -117,13 +147,41 @@ def test_what_is_cut_is_counted_and_the_rest_is_read(kind, request):
     assert long[1].cut - long[0].cut == 2 and long[0].cut > 20
     assert long[0].value == pytest.approx(long[1].value, abs=1e-6)  # the end is not read
     assert model.rewards(["what ?"], ["cat"])[0].cut == 0
-    both = model.rewards(["what " * 100], ["cat"])[0]
-    assert both.value is not None and both.cut >= 60
+
+
+@pytest.mark.parametrize("kind", ["pair_model", "chat_model"])
+def test_an_instruction_that_leaves_no_room_gives_no_reward(kind, request):
+    model = float32(request.getfixturevalue(kind))
+    long, short = model.rewards(["what " * 100, "what"], ["cat"] * 2)
+    assert long.value is None and "no room for the response" in long.reason and long.cut > 60
+    assert short.value is not None
+    last = next(n for n in range(40, 0, -1) if model._encode("what " * n, "cat").reason is None)
+    assert model._encode("what " * last, "cat cat cat").cut == 2  # one token, never an empty one
+
+
+def test_the_key_follows_the_arithmetic_that_is_really_used(pair_model, monkeypatch):
+    def key(bfloat16, dtype="auto"):
+        monkeypatch.setattr(reward_model, "has_bfloat16", lambda device: bfloat16)
+        return SequenceRewardModel(f"hf-reward:{pair_model}", dtype=dtype, device="cpu").key
+
+    assert key(True) == key(False, "bfloat16") != key(False) == key(True, "float32")
+    before = key(True)
+    monkeypatch.setattr(reward_model, "LONGEST", 17)
+    assert key(True) != before
+
+
+def test_a_tokenizer_with_code_of_its_own_names_the_remedy(pair_model, tmp_path):
+    folder = copied(pair_model, tmp_path, model_type="own", auto_map={"AutoConfig": "own.Own"})
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"auto_map": {"AutoTokenizer": ["own.Own", None]}})
+    )
+    with pytest.raises(BadInputError, match=f"--trust-remote-code {folder}"):
+        float32(folder).rewards(["a"], ["b"])
 
 
 def test_special_tokens_in_the_text_are_text(pair_model):
     model = float32(pair_model)
-    tokens, _, _ = model._encode("what", "[SEP] cat")
+    tokens = model._encode("what", "[SEP] cat").tokens
     assert tokens.count(WORDS.index("[SEP]")) == 2  # the model's own, no third
 
 
@@ -137,11 +195,8 @@ def test_the_metric_reports_what_was_cut(pair_model):
 
 
 def test_more_labels_are_refused(pair_model, tmp_path):
-    for path in pair_model.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    config = json.loads((tmp_path / "config.json").read_text())
-    config |= {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    labels = {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
+    copied(pair_model, tmp_path, **labels)
     with pytest.raises(BadInputError, match="has 2 labels"):
         float32(tmp_path).rewards(["a"], ["b"])
 

@@ -1,7 +1,10 @@
 """The key of a model stands for its numbers: stored scores are found again by it."""
 
+import json
+
 import pytest
 
+from data_cards.errors import BadInputError
 from scoring.transformers_language_model import TransformersLanguageModel
 
 
@@ -23,3 +26,14 @@ def test_the_key_of_a_folder_is_that_of_its_files(tmp_path):
     (tmp_path / "notes.md").write_text("not part of the model")
     for how in ({}, {"share_prefixes": False}, {"tokens_per_batch": 1}, {"name": "x"}):
         assert TransformersLanguageModel(tmp_path, **how).key == "160c23fcdb1c6909"
+
+
+def test_what_is_no_causal_model_is_said_in_one_line(tmp_path):
+    pytest.importorskip("transformers")
+    config = {"model_type": "siglip", "architectures": ["SiglipModel"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = TransformersLanguageModel(tmp_path)
+    with pytest.raises(BadInputError, match="could not be loaded"):
+        _ = model._model
+    with pytest.raises(BadInputError, match="could not be loaded"):
+        _ = model._tokenizer

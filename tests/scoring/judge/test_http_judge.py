@@ -19,7 +19,7 @@ from scoring.judge.rubrics import question
 from scoring.judge.spec import judge_from_spec
 from scoring.pictures import Picture
 from scoring.store import content_key
-from tests.scoring.judge.fake_server import ASPECTS, FakeServer, ratings_of
+from tests.scoring.judge.fake_server import ASPECTS, FakeServer, prompt_of, ratings_of
 
 ROOT = Path(__file__).parents[3]
 QUICK = {"backoff": 0.01, "timeout": 30, "attempts": 12, "in_flight": 8}
@@ -227,7 +227,7 @@ def test_a_picture_that_changed_is_no_picture_of_this_row(picture):
     picture.ref.path.write_bytes(b"other")
     with FakeServer() as server:
         (found,) = judge(server).judge([JudgeItem("q", "a", (picture,))])
-        assert found.rating is None and "image changed" in found.reason
+        assert found.rating is None and "image changed" in found.reason and found.retryable
         assert not server.requests
 
 
@@ -284,6 +284,50 @@ def test_an_answer_without_ratings_is_tried_again_then_final(tmp_path):
         assert found.reason == "cut off: the answer holds no JSON object: 'I like it.'"
         assert found.prompt_tokens == asked.usage.prompt_tokens == 21
         assert asked.usage.unrated == 1
+
+
+def test_an_answer_without_ratings_after_failures_has_its_three_tries_all_the_same():
+    replies = iter(
+        [(500, {}), (500, {}), *[(200, {"choices": [{"message": {"content": "?"}}]})] * 3]
+    )
+    with FakeServer() as server:
+        server.say = lambda body: next(replies)
+        (found,) = judge(server).judge(items(1))
+        assert server.requests == 5 and not found.retryable
+
+
+def test_an_answer_without_ratings_that_an_outage_cut_short_is_not_final(tmp_path):
+    with FakeServer() as server:
+        asked = judge(server, tmp_path)
+
+        def say(body):
+            asked._stopped = "the server is gone"
+            return 200, {"choices": [{"message": {"content": "I like it."}}]}
+
+        server.say = say
+        (found,) = asked.judge(items(1))
+        assert server.requests == 1 and found.retryable and "no JSON object" in found.reason
+
+
+def test_refused_rows_are_no_outage(tmp_path):
+    def say(body):
+        refused = any(f"number {n}?" in prompt_of(body) for n in range(8))
+        return (400, {"error": {"message": "content filter"}}) if refused else None
+
+    with FakeServer() as server:
+        server.say = say
+        found = judge(server, tmp_path, in_flight=1).judge(items(12))
+    assert [one.rating is None for one in found] == [True] * 8 + [False] * 4
+    assert all(one.retryable and "content filter" in one.reason for one in found[:8])
+
+
+def test_equal_questions_are_paid_for_once(picture):
+    rows = [JudgeItem("q", "a", (picture,)), *items(2), JudgeItem("q", "a"), *items(2)]
+    with FakeServer() as server:
+        server.say = (200, {"choices": [{"message": {"content": '{"rating": 70}'}}]})
+        asked = judge(server, rubric="paper")
+        assert [one.rating for one in asked.judge(rows)] == [70] * 6
+        assert (server.requests, asked.usage.answered, asked.usage.from_cache) == (3, 3, 3)
 
 
 def test_a_server_that_wants_an_hour_is_not_waited_for():

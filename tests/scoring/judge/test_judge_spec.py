@@ -51,10 +51,14 @@ def test_a_password_in_the_address_is_refused_and_not_repeated():
     with pytest.raises(BadInputError, match="PICKWELL_JUDGE_API_KEY") as raised:
         parse_judge_spec("openai:m@http://me:hunter2@h/v1")
     assert "hunter2" not in str(raised.value)
+    for wrong in ("openai:m@http://me:hunter2@h:port/v1", "openai:m@http://me:hunter2/3@h/v1"):
+        with pytest.raises(BadInputError, match="wrong address") as raised:
+            parse_judge_spec(wrong)
+        assert "hunter2" not in str(raised.value)
 
 
 def test_making_a_judge_touches_nothing(tmp_path):
-    for spec in ("openai:m@http://127.0.0.1:9/v1", "vllm:no/such"):
+    for spec in ("openai:m@http://127.0.0.1:9/v1", f"vllm:no/such@{'ab' * 20}"):
         judge = judge_from_spec(spec, JudgeOptions(), tmp_path)
         assert judge.name == spec and len(judge.key) == 16
     assert not list(tmp_path.iterdir())
