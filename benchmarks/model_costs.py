@@ -9,12 +9,15 @@ of their layers, and the time per layer is multiplied; the result says so. Judge
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.common import picture_samples, record
 
 PAIRS = 48
+WHOLE = 512
 ENCODERS = {
     "ViT-B-32": "open_clip:ViT-B-32/...",
     "ViT-B-32-SigLIP2-256": "laptop",
@@ -82,6 +85,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "pairs": len(samples),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "embedded": _embedded(),
         "encoders": {},
         "rewards": {},
     }
@@ -92,6 +96,23 @@ def main() -> None:
         figures["rewards"][name] = _reward(*about, samples)
         gc.collect()
     record("model_costs", figures)
+
+
+def _embedded() -> dict[str, Any]:
+    """The whole of ``score`` with every default metric, models loaded before."""
+    from scoring.engine import EngineOptions, make_metrics, score
+    from scoring.models import models_from_spec
+
+    samples = picture_samples(WHOLE)
+    models = models_from_spec("embedded")
+    metrics = make_metrics(models, None)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        score(samples[:16], place / "warm", metrics, models, EngineOptions(place / "first"))
+        seconds = _seconds(
+            lambda: score(samples, place / "run", metrics, models, EngineOptions(place / "cache"))
+        )
+    return {"pairs": len(samples), "score_seconds_per_1000": round(1000 * seconds / WHOLE, 1)}
 
 
 def _encoder(arch: str, samples: list[Any]) -> dict[str, Any]:
