@@ -53,15 +53,15 @@ def main(
     wanted = only.split(",") if only else list(questions)
     docs = out or (folder / "docs" if quick else ROOT / "docs")
     results: dict[str, Any] = {}
-    minutes: dict[str, float] = _minutes(docs)
+    minutes = _minutes(folder)
     for name, ask in questions.items():
         kept = docs / "proof" / f"{name}.json"
         if name in wanted:
             begun = time.time()
             results[name] = _without_plots(docs, name, ask())
-            minutes[name] = (time.time() - begun) / 60
+            minutes[name] = minutes.get(name, 0.0) + (time.time() - begun) / 60
             _write(kept, json.dumps(results[name], indent=1, default=str) + "\n")
-            _write(docs / "proof" / "minutes.json", json.dumps(minutes, indent=1) + "\n")
+            _write(folder / "minutes.json", json.dumps(minutes, indent=1) + "\n")
         elif kept.is_file():
             results[name] = json.loads(kept.read_text("utf-8"))
     truths = proof.parts.truth
@@ -83,9 +83,9 @@ def main(
     say(f"written: {docs / 'proof.md'}")
 
 
-def _minutes(docs: Path) -> dict[str, float]:
-    """What each question took, where it was asked before."""
-    kept = docs / "proof" / "minutes.json"
+def _minutes(folder: Path) -> dict[str, float]:
+    """What each question took so far: they stand beside the trainings that need not be repeated."""
+    kept = folder / "minutes.json"
     return json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
 
 
