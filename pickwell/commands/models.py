@@ -62,14 +62,14 @@ def _list() -> None:
     for name, specs in PRESETS.items():
         filled = specs.filled() or {"": "text and pixel metrics only"}
         for place, (role, spec) in enumerate(filled.items()):
-            table.add_row("" if place else name, role.replace("_", " "), spec)
+            table.add_row("" if place else name, role, spec)
     out.print(table)
     out.print()
     forms = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     forms.add_column("role", style="dim")
     forms.add_column("what may be written", overflow="fold")
     for role in ROLES:
-        forms.add_row(role.replace("_", " "), Text(FORMS[role]))
+        forms.add_row(role, Text(FORMS[role]))
     out.print(forms)
     out.print()
     out.print(
@@ -86,17 +86,20 @@ def _show(found: list[Checked]) -> None:
 
     from pickwell.console import out
 
+    if not found:
+        out.print("No models: text and pixel metrics only.")
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("role", style="dim")
     table.add_column("state")
     table.add_column("what", overflow="fold")
     for one in found:
-        table.add_row(one.role.replace("_", " "), "no" if one.problem else "ok", Text(one.said))
+        table.add_row(one.role, "no" if one.problem else "ok", Text(one.said))
     out.print(table)
     for one in found:
         if one.problem:
             out.print(
-                f"{one.role.replace('_', ' ')}: {one.problem} {one.remedy}",
+                f"{one.role}: {one.problem} {one.remedy}",
                 markup=False,
                 soft_wrap=True,
             )
