@@ -20,7 +20,7 @@ class Size:
         arms: Of the main comparison.
         epochs: Passes of the rule of equal epochs; ``None``: equal steps only.
         label_steps: Steps of the labels' trainings; each takes a whole subset of ``size``, so that
-            no order of the data decides (with 8 samples a step outcomes did not repeat).
+            no order of the data decides.
         label_rate: Their peak learning rate.
         subsets: Random groups of the design ``subsets``.
         designed: Designed ones.
