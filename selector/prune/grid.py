@@ -1,0 +1,90 @@
+"""Embedding rows as unit vectors on a grid, so that their sums are exact in any order.
+
+A unit row is rounded to whole multiples of 2^-30 (float32 rounds a coordinate of 0.04 to 2^-28).
+Whole numbers add up without rounding: blocks, threads, machines and the order of the rows cannot
+change a sum. The length of a float16 row of length up to 5 is a sum of whole multiples of 2^-48
+that float64 holds exactly, so that the row on the grid is the same on every machine too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+
+GRID = 2.0**30
+"""Steps of the grid in a length of 1."""
+BLOCK_BYTES = 48 * 2**20
+"""What one thread holds of a block: rows in two precisions, and their cosines."""
+
+
+def checked(matrix: np.ndarray) -> np.ndarray:
+    """The matrix, if it can be a matrix of embeddings.
+
+    Raises:
+        BadInputError: It is not (n, d) of floats, or d is 0.
+    """
+    if matrix.ndim != 2 or not matrix.shape[1] or matrix.dtype.kind != "f":
+        raise BadInputError(
+            f"embeddings of shape {matrix.shape} and type {matrix.dtype}",
+            "Give a matrix (rows, dimensions) of float16 or float32.",
+        )
+    return matrix
+
+
+def unit_grid(block: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Rows scaled to length 1 and put on the grid.
+
+    Args:
+        block: (m, d) float16, float32 or float64; any length but 0.
+        out: (m, d) float64 to write to.
+
+    Returns:
+        (m, d) float64, whole numbers: the unit row times :data:`GRID`, zero where there is none;
+        (m,) true where there is one. A row that is zero, or holds NaN or infinity, is broken.
+    """
+    rows = np.empty(block.shape) if out is None else out
+    rows[...] = block
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = np.einsum("ij,ij->i", rows, rows)
+    present = np.isfinite(squared) & (squared > 0)
+    scale = np.zeros(len(rows))
+    scale[present] = GRID / np.sqrt(squared[present])
+    if not present.all():
+        rows[~present] = 0.0  # NaN times zero is NaN
+    rows *= scale[:, None]
+    np.rint(rows, out=rows)
+    return rows, present
+
+
+def blocks(rows: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most ``size`` that cover ``rows``."""
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def block_size(dim: int, prototypes: int) -> int:
+    """Rows of a block, so that what a thread holds of it stays near :data:`BLOCK_BYTES`."""
+    return int(np.clip(BLOCK_BYTES // (12 * dim + 4 * prototypes), 64, 8192))
+
+
+def content_keys(rows: np.ndarray, seed: int) -> np.ndarray:
+    """A 64-bit number for each row that depends on its direction and the seed alone.
+
+    Args:
+        rows: (m, d) whole numbers on the grid.
+        seed: Another seed gives unrelated numbers.
+
+    Returns:
+        (m,) ``uint64``; equal rows have equal keys. The rows with the smallest keys are a random
+        sample of the distinct rows that the order of the rows does not touch.
+    """
+    factors = np.random.default_rng(seed).integers(2**63, size=rows.shape[1], dtype=np.uint64)
+    mixed = rows.astype(np.int64).view(np.uint64)
+    mixed *= factors * np.uint64(2) + np.uint64(1)
+    key = mixed.sum(axis=1, dtype=np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        key = (key ^ (key >> np.uint64(shift))) * np.uint64(factor)
+    return key ^ (key >> np.uint64(31))
