@@ -39,7 +39,7 @@ class Size:
     seeds: int = 5
     few_seeds: int = 3
     budget: int = 200
-    curve: tuple[int | str, ...] = (50, 100, 400, "all")
+    curve: tuple[int | str, ...] = (50, 400)
     arms: tuple[str, ...] = (
         *("selected", "random", "alignment-only", "longest", "consensus", "k-center", "full"),
     )
@@ -57,7 +57,7 @@ class Size:
     pool: int | None = None
     diversity: tuple[str, ...] = field(
         default=(
-            *("quality-only", "clusters-only", "random-above-floors"),
+            *("quality-only", "clusters-only"),
             *("selected:clusters=1", "selected:clusters=10", "selected:clusters=30"),
             "selected:clusters=100",
         )
