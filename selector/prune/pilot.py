@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -161,8 +162,8 @@ def run_pilot(
         BadInputError: There are too few rows with a class, or one class only.
     """
     tried = tuple(dict.fromkeys([*strategies, "random"]))
-    plan = [(share, fraction) for share in sizes]
-    plan += [(sizes[-1], f) for f in fractions if f != fraction]
+    plan = {share: [fraction] for share in sizes}
+    plan[sizes[-1]] += [f for f in fractions if f != fraction]
     trials: list[Trial] = []
     for number in range(seeds):
         train, test = split_rows(ids, classes, usable, groups=groups, seed=seed + number)
@@ -173,11 +174,11 @@ def run_pilot(
                 "Name a strategy: hard where data are plentiful, easy where they are scarce.",
             )
         pool = train[: min(len(train), most)]
-        for share, kept in plan:
+        for share, shares_kept in plan.items():
             part = np.sort(pool[: round(share * len(pool))])
             if len(part) >= LEAST:
                 trials += _trials(
-                    matrix, classes, ids, part, test, share, kept, tried,
+                    matrix, classes, ids, part, test, share, shares_kept, tried,
                     supervised=supervised,
                     prototypes=prototypes and max(2, round(prototypes * len(part) / len(train))),
                     balance=balance, random_share=random_share, probe=probe, seed=seed + number,
@@ -194,7 +195,7 @@ def _trials(
     part: np.ndarray,
     test: np.ndarray,
     share: float,
-    fraction: float,
+    fractions: Sequence[float],
     strategies: Sequence[str],
     *,
     supervised: bool,
@@ -204,7 +205,7 @@ def _trials(
     probe: Probe,
     seed: int,
 ) -> list[Trial]:
-    """Prune one sample by every strategy, and probe what is left."""
+    """Prune one sample by every strategy to every fraction, and probe what is left."""
     rows, own = np.asarray(matrix[part]), classes[part]
     if supervised:
         found = class_means(rows, own)
@@ -212,7 +213,7 @@ def _trials(
         count = prototypes or default_prototype_count(len(part), len(np.unique(own)))
         found = fit_prototypes(rows, count, seed=seed)
     made = []
-    for strategy in strategies:
+    for fraction, strategy in product(fractions, strategies):
         kept = keep(
             found.distance, ids[part],
             strategy=strategy,  # type: ignore[arg-type]
@@ -220,18 +221,8 @@ def _trials(
             random_share=0.0 if strategy == "random" else random_share, seed=seed,
         )  # fmt: skip
         right = accuracy(matrix, classes, part[kept.rows], test, probe=probe)
-        made.append(
-            Trial(
-                strategy,
-                share,
-                len(part),
-                len(kept.rows),
-                fraction,
-                len(found.centres),
-                seed,
-                right,
-            )
-        )
+        counts = len(part), len(kept.rows)
+        made.append(Trial(strategy, share, *counts, fraction, len(found.centres), seed, right))
     return made
 
 
