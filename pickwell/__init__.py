@@ -23,6 +23,7 @@ _PUBLIC = {
     "compare": "pickwell.compare_job",
     "explain": "selector.explain",
     "push": "pickwell.push_job",
+    "theory": "pickwell.theory_job",
     "open_scorer": "pickwell.warm_scorer",
     "open_run": "pickwell.scoring_job",
     "open_selection": "pickwell.selection_files",

@@ -47,6 +47,7 @@ VERBS = (
     "metrics",
     "models",
     "formats",
+    "theory",
     "serve",
     "watch",
 )

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from finetune.compare.arms import BASELINE
 from finetune.compare.table import Line
+from finetune.plot_style import COLOURS, STYLE, svg
 
 _RULES = {"steps": "equal steps", "epochs": "equal epochs"}
-_COLOURS = ("#0b7a5e", "#868c95", "#6a45b8", "#b3322d", "#8f5a00", "#2166ac", "#d6604d", "#4d9221")
-_STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "pickwell",  # the same names inside the file every time
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#868c95",
-    "axes.labelcolor": "#454a52",
-    "xtick.color": "#5f646d",
-    "ytick.color": "#454a52",
-    "text.color": "#17191c",
-    "figure.facecolor": "white",
-}
 
 
 def beside_random_plot(lines: Sequence[Line], budget: int) -> str:
@@ -45,7 +29,7 @@ def beside_random_plot(lines: Sequence[Line], budget: int) -> str:
     rules = list(dict.fromkeys(row.rule for row in shown))
     if not shown:
         return ""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(7.6, 0.8 + 0.42 * len(names)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color="#17191c", linewidth=0.8)
@@ -56,7 +40,7 @@ def beside_random_plot(lines: Sequence[Line], budget: int) -> str:
                     continue
                 gain = row.beside_random
                 height = names.index(row.arm) - offset
-                colour = _COLOURS[place]
+                colour = COLOURS[place]
                 axes.plot([gain.low_both, gain.high_both], [height] * 2, color=colour, lw=1.2)
                 if gain.seeds > 1:
                     axes.plot([gain.low, gain.high], [height] * 2, color=colour, lw=3.4, alpha=0.45)
@@ -68,7 +52,7 @@ def beside_random_plot(lines: Sequence[Line], budget: int) -> str:
         axes.set_title(f"{budget:,} chosen, beside random", loc="left", fontsize=11)
         if len(rules) > 1:
             axes.legend(frameon=False, loc="best")
-        return _svg(figure)
+        return svg(figure)
 
 
 def curve_plot(lines: Sequence[Line], rule: str, names: Sequence[str]) -> str:
@@ -89,14 +73,14 @@ def curve_plot(lines: Sequence[Line], rule: str, names: Sequence[str]) -> str:
     budgets = sorted({row.budget for row in shown})
     if len(budgets) < 2:
         return ""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(7.6, 3.6), layout="constrained")
         axes = figure.subplots()
         for place, name in enumerate(names):
             mine = sorted((row for row in shown if row.arm == name), key=lambda row: row.budget)
             if not mine:
                 continue
-            colour = _COLOURS[1] if name == BASELINE else _COLOURS[0 if place == 0 else place + 1]
+            colour = COLOURS[1] if name == BASELINE else COLOURS[0 if place == 0 else place + 1]
             x = [row.budget for row in mine]
             y = [row.nll for row in mine]
             spread = [row.spread if row.spread == row.spread else 0.0 for row in mine]
@@ -116,7 +100,7 @@ def curve_plot(lines: Sequence[Line], rule: str, names: Sequence[str]) -> str:
         axes.set_ylabel("loss on the target, nats per token")
         axes.set_title(f"{_RULES[rule]}; lower is better", loc="left", fontsize=11)
         axes.legend(frameon=False, loc="best")
-        return _svg(figure)
+        return svg(figure)
 
 
 def plots(lines: Sequence[Line], budget: int, curve: Sequence[str]) -> Mapping[str, str]:
@@ -131,9 +115,3 @@ def plots(lines: Sequence[Line], budget: int, curve: Sequence[str]) -> Mapping[s
 
 def _first(rows: Sequence[Line], rule: str) -> Line:
     return next(row for row in rows if row.rule == rule)
-
-
-def _svg(figure: Any) -> str:
-    with io.StringIO() as file:
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": "pickwell"})
-        return file.getvalue()

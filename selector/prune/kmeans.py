@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -80,14 +81,14 @@ def run_kmeans(
     Raises:
         BadInputError: The keys do not fit, or no row has an embedding.
     """
-    sample = start_sample(over, asked, seed, keys)
+    sample = lru_cache(maxsize=1)(lambda: start_sample(over, asked, seed, keys))
     best: Run | None = None
     for number in range(1 if isinstance(start, np.ndarray) else restarts):
         if isinstance(start, np.ndarray):
             centres = start
         else:
             rng = np.random.default_rng([seed, number])
-            centres = draw_start(sample, min(asked, len(sample.keys)), start, rng)
+            centres = draw_start(sample(), min(asked, len(sample().keys)), start, rng)
         run = iterate(over, centres, sample, iterations, tolerance, on_progress)
         if best is None or run.history[-1] < best.history[-1]:
             best = run
@@ -98,7 +99,7 @@ def run_kmeans(
 def iterate(
     over: Passes,
     centres: np.ndarray,
-    sample: Sample,
+    sample: Callable[[], Sample],
     iterations: int,
     tolerance: float | None,
     on_progress: Progress | None,
@@ -108,7 +109,7 @@ def iterate(
     Args:
         over: The rows.
         centres: (k, d) float32 unit rows to start from.
-        sample: Rows that prototypes without members move to.
+        sample: Gives the rows that prototypes without members move to; asked when there are some.
         iterations: At most.
         tolerance: Least share that an iteration must lower the mean distance by; ``None``: any.
         on_progress: Called with ``("k-means", iteration, iterations)``.
@@ -131,7 +132,7 @@ def iterate(
         empty = np.flatnonzero(sums.counts == 0)
         new = np.zeros(0, dtype=np.int64)
         if len(empty):
-            centres, new = move_empty(centres, empty, sample)
+            centres, new = move_empty(centres, empty, sample())
             moved += len(new)
             converged = converged and not len(new)
         if number and not len(new) and tolerance is not None:
