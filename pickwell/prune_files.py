@@ -84,7 +84,7 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         elif isinstance(value, list):
-            words += [flag, ",".join(map(str, value))]
+            words += [word for one in value for word in (flag, str(one))]
         elif isinstance(value, dict):
             words += [flag, ",".join(f"{key}={column}" for key, column in value.items())]
         else:

@@ -24,7 +24,7 @@ def prune(
         None,
         "--strategy",
         "-s",
-        help="auto (default: probes decide), hard, easy, random, moderate.",
+        help="auto (default: probes), hard, easy, random, moderate.",
     ),
     encoder: str = typer.Option(
         None, help="embedded (default), open_clip:..., timm:..., hf-image:... ."
@@ -39,9 +39,7 @@ def prune(
         None, help="Floor of each class as a share of its equal share (0.5)."
     ),
     balance_by: str = typer.Option(None, help="labels, clusters or none; auto: labels if any."),
-    random_share: float = typer.Option(
-        None, help="Part of what stays that is drawn at random (0)."
-    ),
+    random_share: float = typer.Option(None, help="Part of the kept that is drawn at random (0)."),
     duplicates: float = typer.Option(
         None, help="Cosine from which pictures of a cluster are duplicates, e.g. 0.97; else none."
     ),
@@ -71,8 +69,12 @@ def prune(
     subset: str = typer.Option(None, help="Configuration of a data set of the hub."),
     streaming: bool = typer.Option(None, help="Stream the hub rather than download it (on)."),
     allow_urls: bool = typer.Option(None, "--allow-urls", help="Images may be addresses."),
-    allow_pickle: str = typer.Option(None, help="Encoders whose pickled weights may be read."),
-    trust_remote_code: str = typer.Option(None, help="Encoders whose own code may run."),
+    allow_pickle: list[str] = typer.Option(
+        None, help="Encoder whose pickled weights may be read; repeatable."
+    ),
+    trust_remote_code: list[str] = typer.Option(
+        None, help="Encoder whose own code may run; repeatable."
+    ),
     limit: int = typer.Option(None, min=1, help="Only the first pictures."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, min=0, help="Decoding threads; default: one per core."),
@@ -112,8 +114,8 @@ def prune(
         subset=subset,
         streaming=streaming,
         allow_urls=allow_urls,
-        allow_pickle=allow_pickle,
-        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle or None,
+        trust_remote_code=trust_remote_code or None,
         limit=limit,
         cache=cache,
         workers=workers,
@@ -150,8 +152,8 @@ def _tell(made: PrunedCorpus) -> None:
     if made.recall is not None:
         anywhere, inside = made.recall
         screen.print(
-            f"Of a sample of pictures {anywhere:,} have a duplicate, {inside:,} of them in their own "
-            "cluster, where they are looked for.",
+            f"Of a sample of pictures {anywhere:,} have a duplicate, {inside:,} of them in their "
+            "own cluster, where they are looked for.",
             soft_wrap=True,
         )
     if selection.parameters.get("shortfall"):
