@@ -203,7 +203,7 @@ def _members(groups: np.ndarray, usable: np.ndarray) -> list[tuple[int, np.ndarr
     """Usable rows of each group, groups rising; negative ones left out."""
     order = usable[np.argsort(groups[usable], kind="stable")]
     names, starts = np.unique(groups[order], return_index=True)
-    parts = np.split(order, starts[1:])
+    parts = np.split(order, starts[1:]) if len(names) else []
     return [(int(name), part) for name, part in zip(names, parts, strict=True) if name >= 0]
 
 

@@ -217,6 +217,11 @@ def test_ids_are_hashed_only_for_ties(monkeypatch) -> None:
     assert kept.rows.tolist() == list(range(49, 39, -1))
 
 
+def test_nothing_but_broken_rows() -> None:
+    kept = keep(np.full(3, np.nan), names(3), strategy="hard", fraction=0.5, groups=np.arange(3))
+    assert len(kept.rows) == 0 and kept.broken.tolist() == [0, 1, 2] and kept.floors == {}
+
+
 def test_keep_count() -> None:
     assert [keep_count(10, f) for f in (0, 0.25, 0.5, 0.35, 1)] == [0, 2, 5, 4, 10]
     for wrong in (-0.1, 1.1, float("nan")):
