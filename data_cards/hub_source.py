@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -71,6 +72,9 @@ def hub_file(hub: HubData, file: str) -> Path:
         try:
             return Path(hf_hub_download(hub.id, file, repo_type="dataset", revision=hub.commit))
         except RemoteEntryNotFoundError as error:
+            near = difflib.get_close_matches(file, record_files(hub), 1, 0.5)
+            guess = f"Did you mean {near[0]!r}? " if near else ""
             raise BadInputError(
-                f"the data set {hub.id} has no file {file!r}", f"Its files are listed on {hub.url}."
+                f"the data set {hub.id} has no file {file!r}",
+                f"{guess}Its files are listed on {hub.url}.",
             ) from error

@@ -241,7 +241,7 @@ def open_source(
         root, said = None, ""
         source, inside = in_repository(source, hub)
         if inside is not None:
-            said = f"images in the repository's folder {inside or '/'}"
+            said = "images in the repository" + (f"'s folder {inside}" if inside else "")
     else:
         root, said = _choose_image_root(source, images)
     notes = [f"{kind.name}: {reason}", f"columns {describe(mapping)}", *notes]

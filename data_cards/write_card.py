@@ -8,8 +8,12 @@ from typing import Any
 
 from data_cards.counted import counted
 
+BY_MODELS = (
+    "The numbers are estimates, some by the models named above; none of them is a person's "
+    "judgement."
+)
+BY_RULES = "The numbers come from rules, without a model; none of them is a person's judgement."
 LIMITS = (
-    "The numbers are estimates by the models named above; none of them is a person's judgement.",
     "Whether training on these samples beats a random choice of the same size has to be measured.",
     "The licence and the biases of the source hold for every sample taken from it.",
 )
@@ -126,7 +130,7 @@ def selection_card(
     models: Mapping[str, Any] | None = None,
     command: str = "",
     files: Sequence[Mapping[str, str]] = (),
-    limits: Sequence[str] = LIMITS,
+    limits: Sequence[str] | None = None,
     front_matter: Mapping[str, Any] | None = None,
     pickwell: Mapping[str, Any] | None = None,
     distributions: Sequence[Mapping[str, Any]] = (),
@@ -148,7 +152,8 @@ def selection_card(
         models: Role to model; a mapping (name, revision, ...) is written out.
         command: The command line that makes the same selection again.
         files: Each with ``name``, ``what``, ``sha256``.
-        limits: What a reader should beware of, one sentence each.
+        limits: What a reader should beware of, one sentence each; ``None``: what is true of every
+            selection.
         front_matter: Front matter of the source's own card; licence, languages and tasks are
             taken over from it.
         pickwell: What our own reader needs to open the chosen records (``format``, ``columns``,
@@ -217,7 +222,7 @@ def selection_card(
         command=Markup(command),  # noqa: S704 (inside a fence)
         fence=Markup(_fence(command, 3)),  # noqa: S704 (backticks)
         files=[{"what": "", "sha256": "", **file} for file in files],
-        limits=limits,
+        limits=[BY_MODELS if models else BY_RULES, *LIMITS] if limits is None else limits,
     )
 
 
@@ -260,8 +265,12 @@ def _model(model: Any) -> str:
 
 def _line(value: Any) -> str:
     """A value on one line."""
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return " ".join(text.split())
+    if isinstance(value, Mapping):
+        value = [f"{name} {part}" for name, part in value.items()]
+    if isinstance(value, list | tuple):
+        parts = [str(part) for part in value]
+        value = (" " if all(part.endswith(".") for part in parts) else ", ").join(parts)
+    return "" if value is None else " ".join(str(value).split())
 
 
 def _code_span(text: str, *, cell: bool) -> str:

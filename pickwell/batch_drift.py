@@ -46,8 +46,13 @@ def drift_of(run: Run, reference: Reference) -> Drift:
     return measure_drift(*sides, vectors=vectors, seed=reference.seed)
 
 
-def write_drift(folder: Path, manifest: dict[str, Any], reference: Reference) -> list[str]:
-    """Write ``drift.json`` beside the scores; names of what has drifted."""
+def write_drift(folder: Path, manifest: dict[str, Any], reference: Reference) -> dict[str, Any]:
+    """Write ``drift.json`` beside the scores; what ``run.json`` says of it.
+
+    Returns:
+        ``drifted``, the names of what has, and ``drift_tested``: ``False`` where the rows are too
+        few to tell.
+    """
     from scoring.run import Run
     from scoring.store import atomic_path
 
@@ -55,7 +60,8 @@ def write_drift(folder: Path, manifest: dict[str, Any], reference: Reference) ->
     with atomic_path(folder / DRIFT) as temporary:
         text = json.dumps(drift.as_dict() | {"reference": str(reference.run.folder)}, indent=2)
         temporary.write_text(text + "\n", "utf-8")
-    return [measure.name for measure in drift.drifted]
+    names = [measure.name for measure in drift.drifted]
+    return {"drifted": names, "drift_tested": bool(drift.measures)}
 
 
 def read_drift(folder: Path) -> Drift:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -415,17 +416,36 @@ def checked(model: type[Any], values: Any, where: str) -> Any:
         return model.model_validate(values)
     except ValidationError as error:
         lines = [_explain(model, problem) for problem in error.errors()]
-        raise BadInputError(f"{where}: " + "; ".join(lines), "See `pickwell --help`.") from error
+        command = _command_of(model, error.errors()[0]["loc"])
+        raise BadInputError(
+            f"{where}: " + "; ".join(lines), f"See `pickwell {command}--help`."
+        ) from error
+
+
+def _command_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """The command whose options a problem is about, with a space behind it; empty: none."""
+    if model is Config:
+        return f"{location[0]} " if location and location[0] in Config.model_fields else ""
+    sections = {field.annotation: name for name, field in Config.model_fields.items()}
+    return f"{sections[model]} " if model in sections else ""
+
+
+def _given(value: Any) -> str:
+    """What stands in the file, short."""
+    if isinstance(value, Mapping):
+        return "options with values of their own"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _explain(model: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
     if problem["type"] == "model_type":
-        given = "nothing" if problem["input"] is None else repr(problem["input"])
+        given = "nothing" if problem["input"] is None else _given(problem["input"])
         return f"{name or 'the file'}: options and their values are expected here (given: {given})"
     if problem["type"] != "extra_forbidden":
-        given = f" (given: {problem['input']!r})" if "input" in problem else ""
+        given = f" (given: {_given(problem['input'])})" if "input" in problem else ""
         said = problem["msg"].removeprefix("Value error, ")
         return f"{name or 'the file'}: {said}{given}"
     owner: type[BaseModel] = model

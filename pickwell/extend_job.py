@@ -42,6 +42,7 @@ def extend_selection(
     Raises:
         BadInputError: If selection, run or options cannot be used, or the models differ.
     """
+    from pickwell.judging import notes_of
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import picker_options, refuse_foreign_selection, source_of_run
     from scoring.run import Run
@@ -69,7 +70,7 @@ def extend_selection(
             **selection.parameters,
             "adds_to": str(task.before.folder),
             "quality": judged.source,
-            "quality_notes": judged.notes,
+            "notes": notes_of(judged, selection),
             "quality_columns": judged.columns,
             "floors": judged.floors,
             "scored_like": not task.own_scale,

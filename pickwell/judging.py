@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scoring.quality.model import QualityModel
     from scoring.run import Run
     from scoring.scored_rows import Rows
-    from selector.selection import Candidates
+    from selector.selection import Candidates, Selection
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,33 @@ def judge(run: Run, settings: SelectConfig) -> Judged:
         columns = wanted
     source = settings.by or "consensus"
     return Judged(quality, refused, failed, floors_told, columns, source)
+
+
+def notes_of(judged: Judged, selection: Selection) -> list[str]:
+    """What must be said about a choice: its quality, and what could not be looked for."""
+    tied = nothing_told_apart(judged)
+    notes = [*judged.notes, *([tied] if tied is not None else [])]
+    if selection.parameters.get("near_duplicate") == {}:
+        notes.append(
+            "Near-duplicates were not looked for: the run has no vectors. Score with an encoder."
+        )
+    return notes
+
+
+def nothing_told_apart(judged: Judged) -> str | None:
+    """That the quality ranks nothing, in words; ``None`` where it does."""
+    import numpy as np
+
+    considered = np.array([reason is None for reason in judged.refused], bool)
+    values = judged.quality[considered & np.isfinite(judged.quality)]
+    if len(values) < 2 or values.min() < values.max():
+        return None
+    made_of = f" ({', '.join(judged.columns)})" if judged.columns else ""
+    return (
+        f"The quality{made_of} is the same for all {len(values):,} rows that could be chosen: "
+        "which of them are better it does not say. Score with models, fit labels, or name a column "
+        "with --by."
+    )
 
 
 def fitted_quality(run: Run, settings: SelectConfig) -> tuple[Path, QualityModel] | None:

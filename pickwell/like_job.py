@@ -119,6 +119,7 @@ def score_like(
         default_cache,
         engine_options,
         judge_options,
+        refuse_missing_judge,
         samples_of,
         source_of,
     )
@@ -146,6 +147,7 @@ def score_like(
         )
     else:
         models, metrics = opened.models_and_metrics
+    refuse_missing_judge(models, metrics, settings)
     source = source_of(data, settings)
     on_source(source)
     samples, total = samples_of(source, settings)
@@ -169,8 +171,7 @@ def score_like(
         computed = score_against(folder, pool, reference, on_progress)
         join_imports(folder, settings.imports, manifest)
         told = add_judged_columns(folder, manifest, reference, picked)
-        drifted = write_drift(folder, manifest, reference)
-        manifest["reference"] |= told | {"drifted": drifted}
+        manifest["reference"] |= told | write_drift(folder, manifest, reference)
         return computed
 
     run = run_engine(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,7 @@ class Pushed:
         licence: What is to be said of the licence.
         url: Page of the commit; ``None`` after a dry run.
         commit: Its hash; ``None`` after a dry run.
+        unchanged: The branch held just these files before: nothing was committed.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Pushed:
     licence: Verdict
     url: str | None = None
     commit: str | None = None
+    unchanged: bool = False
 
 
 def push(
@@ -254,23 +258,40 @@ def _upload(
                 for path in _branch(api, id, revision)
                 if path.startswith((f"{RECORDS}/", "data/")) and path not in files
             ]
+            head = api.dataset_info(id, revision=revision).sha
             # upload_folder would make several commits of many files: half a selection in between
-            info = api.create_commit(
-                id,
-                [
-                    *(CommitOperationDelete(path) for path in stale),
-                    *(CommitOperationAdd(path, stage / path) for path in files),
-                ],
-                commit_message=message or "Selection by pickwell",
-                repo_type="dataset",
-                revision=revision,
-            )
+            with _empty_commit_untold():
+                info = api.create_commit(
+                    id,
+                    [
+                        *(CommitOperationDelete(path) for path in stale),
+                        *(CommitOperationAdd(path, stage / path) for path in files),
+                    ],
+                    commit_message=message or "Selection by pickwell",
+                    repo_type="dataset",
+                    revision=revision,
+                )
     except BadInputError as error:
         if made:
             said = f"{error.remedy} The repository {id} was made and is still empty."
             raise BadInputError(error.message, said.strip()) from error
         raise
-    return Pushed(id, files, licence, str(info.commit_url), str(info.oid))
+    return Pushed(id, files, licence, str(info.commit_url), str(info.oid), info.oid == head)
+
+
+@contextmanager
+def _empty_commit_untold() -> Iterator[None]:
+    """Keep back the hub's own line about a commit that would change nothing: ours says it."""
+
+    def told(record: logging.LogRecord) -> bool:
+        return "No files have been modified" not in record.getMessage()
+
+    log = logging.getLogger("huggingface_hub.hf_api")
+    log.addFilter(told)
+    try:
+        yield
+    finally:
+        log.removeFilter(told)
 
 
 def _make(api: HfApi, id: str, private: bool) -> bool:

@@ -91,7 +91,7 @@ def make_report(
         truth=truth,
         floors=parameters["floors"],
         quotas=_quotas(selection),
-        limits=limits_of(str(parameters["quality"]), settings),
+        limits=limits_of(str(parameters["quality"]), settings, parameters.get("notes") or ()),
         chapters=chapters,
     )
     return write_report(data, path)

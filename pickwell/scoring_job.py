@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data_cards.source import Source
     from scoring.engine import EngineOptions
     from scoring.judge.base import JudgeOptions
+    from scoring.metric import Metric, Models
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -107,6 +108,7 @@ def score(
         judge_cache=settings.cache or default_cache(),
     )
     metrics = make_metrics(models, names)
+    refuse_missing_judge(models, metrics, settings)
     samples, total = samples_of(source, settings)
     run = run_engine(
         samples,
@@ -173,6 +175,25 @@ def judge_options(settings: ScoreConfig) -> JudgeOptions:
     from scoring.judge.base import JudgeOptions
 
     return JudgeOptions(**settings.judge_options.model_dump())
+
+
+def refuse_missing_judge(models: Models, metrics: Sequence[Metric], settings: ScoreConfig) -> None:
+    """Say that no judge is there before pictures are encoded for an hour.
+
+    Where answers of this judge are kept, perhaps all that are needed, it is not looked for.
+
+    Raises:
+        BadInputError: There is none.
+    """
+    from scoring.mapper import store_folder
+
+    cache = settings.cache or default_cache()
+    for metric in metrics:
+        if "judge" not in metric.spec.needs or models.judge is None:
+            continue
+        why = None if store_folder(cache, metric).exists() else models.judge.missing()
+        if why is not None:
+            raise BadInputError(f"The judge {models.judge.name}: {why}", "")
 
 
 def _judge_as_typed(options: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,11 @@ def write_card(
     metrics = [
         {
             "name": name,
-            "columns": ", ".join(column.name for column in known[name].spec.columns),  # type: ignore[attr-defined]
+            "columns": ", ".join(
+                column.name
+                for column in known[name].spec.columns  # type: ignore[attr-defined]
+                if _measured(run, column.name)
+            ),
             "key": key,
         }
         for name, key in run.manifest["metrics"].items()
@@ -102,6 +106,12 @@ def write_card(
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
     return path
+
+
+def _measured(run: Run, column: str) -> bool:
+    """Whether a column holds anything: `tokens` does not without a language model."""
+    scores = run.scores
+    return column in scores.column_names and scores[column].null_count < len(scores)
 
 
 def _models(models: dict[str, Any]) -> dict[str, str]:

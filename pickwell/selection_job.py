@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from pickwell.config import ScoreConfig, SelectConfig, checked
-from pickwell.judging import judge, make_candidates
+from pickwell.judging import judge, make_candidates, notes_of
 from pickwell.scoring_job import open_run
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def select(
         parameters={
             **chosen.parameters,
             "quality": judged.source,
-            "quality_notes": judged.notes,
+            "notes": notes_of(judged, chosen),
             "quality_columns": judged.columns,
             "floors": judged.floors,
             "verdict": verdict(opened, comparison),

@@ -14,6 +14,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ def score(
     """
     started = time.perf_counter()
     judged_before = models.judge.usage.copy() if models.judge is not None else Usage()
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     mapper = open_mapper(metrics, models, options)
@@ -118,6 +120,8 @@ def score(
         writer.close()
     except BaseException:
         writer.abandon()
+        if made:
+            _remove_empty(folder)
         raise
     finally:
         images.close()
@@ -228,6 +232,13 @@ def _judging(models: Models, metrics: Sequence[Metric], before: Usage) -> dict[s
         return {}
     told = models.judge.usage.since(before).summary(models.judge.options)
     return {"judge": {"name": models.judge.name, **told}}
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a run folder that nothing has come of."""
+    for path in (folder / "embeddings", folder):
+        with suppress(OSError):
+            path.rmdir()
 
 
 def _kind(metric: Metric) -> str:

@@ -20,12 +20,17 @@ from scoring.images import (
     vectors_from,
     vectors_table,
 )
-from scoring.metric import Batch, SampleMetric, metric_key
+from scoring.metric import Batch, Metric, SampleMetric, metric_key
 from scoring.pictures import Picture
 from scoring.shards import Shard
 from scoring.store import KeyedStore, content_key
 
 NOTES = pa.field("notes", pa.string())
+
+
+def store_folder(cache: Path, metric: Metric) -> Path:
+    """Where the results of a metric are kept below the root of the stores."""
+    return cache / f"{metric.spec.name}-{metric_key(metric)}"
 
 
 class Mapper:
@@ -48,7 +53,7 @@ class Mapper:
         self.encoder = images.encoder
         self.stores = {
             metric.spec.name: KeyedStore(
-                cache / f"{metric.spec.name}-{metric_key(metric)}",
+                store_folder(cache, metric),
                 arrow_schema(metric.spec.columns).append(NOTES),
                 images.keep,
             )

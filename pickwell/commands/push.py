@@ -46,20 +46,23 @@ def push(
             dry_run=dry_run,
             on_progress=update,
         )
+    place = repository if revision is None else f"the branch {revision} of {repository}"
     if pushed.licence.words:
         err.print(pushed.licence.words, markup=False, soft_wrap=True)
     if pushed.url is None:
         for path, size in pushed.files.items():
             out.print(f"{size:>13,}  {path}", markup=False, soft_wrap=True)
         total = sum(pushed.files.values())
-        out.print(
-            f"{len(pushed.files):,} files, {total:,} bytes would go to {repository}; nothing did.",
-            markup=False,
-            soft_wrap=True,
-        )
+        said = f"{len(pushed.files):,} files, {total:,} bytes would go to {place}; nothing did."
+        out.print(said, markup=False, soft_wrap=True)
+        if pushed.licence.confirm and not licence_confirmed:
+            err.print(
+                "Without --licence-confirmed they will not: it says that you have made sure that "
+                "the samples may be passed on.",
+                style="yellow",
+            )
         return
-    out.print(
-        f"{len(pushed.files):,} files pushed to {repository}: {pushed.url}",
-        markup=False,
-        soft_wrap=True,
-    )
+    said = f"{len(pushed.files):,} files pushed to {place}: {pushed.url}"
+    if pushed.unchanged:
+        said = f"Nothing new: {place} holds just these files, see {pushed.url}"
+    out.print(said, markup=False, soft_wrap=True)

@@ -72,5 +72,5 @@ def select(
     with progress() as update:
         selection = run_select(run, out, config=settings, on_progress=update, **given)
     print_selection(selection, out)
-    for line in selection.parameters.get("quality_notes", []):
+    for line in selection.parameters.get("notes", []):
         err.print(line, markup=False, soft_wrap=True)

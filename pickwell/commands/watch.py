@@ -56,12 +56,7 @@ def watch(
         retry=retry,
         told=lambda entry: _tell(entry, out),
     )
-    screen.print(
-        f"{tally.scored} scored, {tally.same} known before, {tally.failed} failed; "
-        f"{out / 'ledger.jsonl'}",
-        markup=False,
-        soft_wrap=True,
-    )
+    screen.print(f"{tally}; {out / 'ledger.jsonl'}", markup=False, soft_wrap=True)
     if once and tally.failed:
         raise typer.Exit(1)
 
@@ -72,10 +67,13 @@ def _tell(entry: dict[str, Any], out: Path) -> None:
 
     name = entry["name"]
     if entry["outcome"] == "failed":
-        problem(f"{name}: {entry['error']}", entry["remedy"])
+        error = entry["error"]  # most of them name the file already
+        problem(error if name in error else f"{name}: {error}", entry["remedy"])
         return
     if entry["outcome"] == "scored":
         drifted = f"; drifted: {', '.join(entry['drifted'])}" if entry["drifted"] else ""
+        if not entry.get("drift_tested", True):
+            drifted = "; too few rows to tell a drift"
         said = f"{entry['rows']:,} rows, {entry['bad']:,} bad, {entry['seconds']:g} s{drifted}"
         said += f" -> {out / entry['run']}"
     elif "error" in entry:

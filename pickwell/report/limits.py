@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pickwell.config import SelectConfig
 
 TO_BE_MEASURED = (
@@ -9,13 +11,14 @@ TO_BE_MEASURED = (
 )
 
 
-def limits_of(quality: str, settings: SelectConfig) -> list[str]:
+def limits_of(quality: str, settings: SelectConfig, notes: Sequence[str] = ()) -> list[str]:
     """What the page does not prove, in words.
 
     Args:
         quality: What ranked the rows: ``consensus``, a fitted model with its folder in brackets,
             or the column named by ``--by``.
         settings: How was chosen.
+        notes: What else must be said about this choice.
     """
     if settings.method == "random":
         what = "These picks are random draws: the quality took no part in them."
@@ -30,5 +33,6 @@ def limits_of(quality: str, settings: SelectConfig) -> list[str]:
         )
     return [
         f"{what} {TO_BE_MEASURED}",
+        *notes,
         "On a metric that is no better than random here, this choice gains nothing.",
     ]

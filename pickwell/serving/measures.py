@@ -28,7 +28,9 @@ class Measures:
         )
         for outcome in OUTCOMES:
             self.requests.labels(outcome)  # a counter that is not there yet cannot be watched
-        self.pairs = Counter("pickwell_pairs", "Pairs scored.", registry=self.registry)
+        self.pairs = Counter(
+            "pickwell_pairs", "Pairs answered, bad ones among them.", registry=self.registry
+        )
         self.bad = Counter("pickwell_bad_pairs", "Pairs that were bad.", registry=self.registry)
         self.seconds = Histogram(
             "pickwell_request_seconds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -191,13 +192,26 @@ def _refuse_surplus_keys(model: type[BaseModel], content: Any) -> None:
         _refuse_surplus_keys(_INSIDE[name], content[name])
 
 
+def _nearest(model: type[BaseModel], error: Any) -> str:
+    """The field that was probably meant, where there is none of the name."""
+    if error["type"] != "extra_forbidden":
+        return ""
+    *above, name = error["loc"]
+    owner = next((_INSIDE[part] for part in reversed(above) if part in _INSIDE), model)
+    near = difflib.get_close_matches(str(name), owner.model_fields, 1, 0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def _valid(model: type[BaseModel], content: Any) -> Any:
     _refuse_surplus_keys(model, content)
     try:
         return model.model_validate(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        told = [f"{'.'.join(str(p) for p in e['loc'])[:80]}: {e['msg']}" for e in found[:_SHOWN]]
+        told = [
+            f"{'.'.join(str(p) for p in e['loc'])[:80]}: {e['msg']}{_nearest(model, e)}"
+            for e in found[:_SHOWN]
+        ]
         more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
         raise Refused(
             422,

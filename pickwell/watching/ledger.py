@@ -61,9 +61,13 @@ class Ledger:
 
     def knows(self, name: str, signature: str, options: Options = _NONE) -> bool:
         """Whether nothing need be done about a file as it is, read with these options."""
-        return (name, signature) in self._done or (
+        return self.has_done(name, signature) or (
             (name, signature, _text(options)) in self._given_up
         )
+
+    def has_done(self, name: str, signature: str) -> bool:
+        """Whether a file as it is was scored, or its content was."""
+        return (name, signature) in self._done
 
     def scored(self, content: str) -> dict[str, Any] | None:
         """The entry of the run of a content."""

@@ -32,13 +32,29 @@ class Tally:
 
     Attributes:
         scored: Files.
-        same: Files whose content was there before.
+        same: Files whose content was there before, under another name or as it failed.
         failed: Files that could not be scored.
+        earlier: Files that an earlier watch has done, and that have not changed since.
+        given_up: Files that failed on an earlier watch, and were not tried again.
     """
 
     scored: int = 0
     same: int = 0
     failed: int = 0
+    earlier: int = 0
+    given_up: int = 0
+
+    def __str__(self) -> str:
+        """In words; what is usual not to be there is told where it is."""
+        parts = [f"{self.scored:,} scored", f"{self.failed:,} failed"]
+        for count, words in (
+            (self.same, "with a content that was there before"),
+            (self.earlier, "done on an earlier watch"),
+            (self.given_up, "failed on an earlier watch and did not change (--retry tries again)"),
+        ):
+            if count:
+                parts.append(f"{count:,} {words}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,7 @@ class Watcher:
         self._reading = {name: str(given[name]) for name in _READING if name in given}
         self._steady: dict[str, _Steady] = {}
         self._no_data: set[tuple[str, str]] = set()
+        self._counted: set[tuple[str, str]] = set()
 
     def run(self, stop: threading.Event, wake: threading.Event, poll: float, once: bool) -> None:
         """Look until ``stop`` is set, or, ``once``, until nothing is left to do.
@@ -139,13 +156,26 @@ class Watcher:
 
     def _is_nothing(self, file: Landed) -> bool:
         key = (file.name, file.signature)
-        if key in self._no_data or self.ledger.knows(*key, self._reading):
+        if key in self._no_data:
+            return True
+        if self.ledger.knows(*key, self._reading):
+            self._count_earlier(key)
             return True
         # Files are asked as soon as they are seen: an unfinished one is seen again when it grows.
         if not is_data(file.path, stated="format" in self._reading):
             self._no_data.add(key)
             return True
         return False
+
+    def _count_earlier(self, key: tuple[str, str]) -> None:
+        """Count a file, once, that this watch found done."""
+        if key in self._counted:
+            return
+        self._counted.add(key)
+        if self.ledger.has_done(*key):
+            self.tally.earlier += 1
+        else:
+            self.tally.given_up += 1
 
     def _take(self, file: Landed) -> bool:
         """Score a file, and say so in the ledger; ``False``: it changed meanwhile."""
@@ -180,6 +210,7 @@ class Watcher:
             entry["options"] = self._reading
         entry.setdefault("seconds", round(time.perf_counter() - started, 2))
         self.ledger.append(entry)
+        self._counted.add((file.name, file.signature))
         outcome = entry["outcome"]
         setattr(self.tally, outcome, getattr(self.tally, outcome) + 1)
         self.told(entry)
@@ -217,6 +248,7 @@ class Watcher:
             "bad": manifest["status"].get("bad", 0),
             "seconds": manifest["seconds"],
             "drifted": manifest["reference"].get("drifted", []),
+            "drift_tested": manifest["reference"].get("drift_tested", True),
             "run": run_folder.name,
         }
 

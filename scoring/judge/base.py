@@ -203,3 +203,6 @@ class Judge(Protocol):
 
     def check(self) -> tuple[bool, str]:
         """Whether it could judge now, and one line that says so, or what to do."""
+
+    def missing(self) -> str | None:
+        """Why it cannot judge anything now, in one line; ``None`` where it may be able to."""

@@ -66,10 +66,17 @@ class HttpJudge:
 
     def check(self) -> tuple[bool, str]:
         """Whether the server is there and serves the model, in one line."""
+        return self._look()[1:]
 
-        async def look() -> tuple[bool, str]:
+    def missing(self) -> str | None:
+        """Why the server cannot be asked; ``None`` where it is there, though perhaps not well."""
+        there, _, line = self._look()
+        return None if there else line
+
+    def _look(self) -> tuple[bool, bool, str]:
+        async def look() -> tuple[bool, bool, str]:
             async with self._server.client() as client:
-                return (await self._server.look(client))[1:]
+                return await self._server.look(client)
 
         return run(look())
 

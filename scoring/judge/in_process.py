@@ -99,6 +99,11 @@ class VllmJudge:
         except BadInputError as error:
             return False, f"{error.message} {error.remedy}"
 
+    def missing(self) -> str | None:
+        """Why the model cannot be loaded here; ``None`` where it seems that it can."""
+        fine, line = self.check()
+        return None if fine else line
+
     def judge(self, items: Sequence[JudgeItem], on_result: OnResult = ignore) -> list[Judgement]:
         """Judge every item.
 

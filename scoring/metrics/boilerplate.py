@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scoring.metric import Column, MetricSpec, Models, Pool, Scores, register
+from scoring.metrics.pool_vectors import why_no_text
 
 _EDGES = string.punctuation + string.whitespace + "…“”„«»‘’–—、。，！？；：「」"
 
@@ -77,5 +78,5 @@ class Boilerplate:
                 "boilerplate": [int(v) if k else None for v, k in zip(others, known, strict=True)],
                 "boilerplate_share": others / rest,
             },
-            [None if is_known else "no response" for is_known in known],
+            why_no_text(pool.status, known),
         )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scoring.metric import Batch, Column, MetricSpec, Models, Pool, Scores, register
+from scoring.metrics.pool_vectors import why_no_text
 
 
 @register
@@ -92,6 +93,4 @@ class LengthRelease:
         longest = lengths.max(initial=0.0)
         values = np.full(n, np.nan)
         values[known] = 10.0 * lengths[known] / longest
-        return Scores(
-            {"length_release": values}, [None if is_known else "no response" for is_known in known]
-        )
+        return Scores({"length_release": values}, why_no_text(pool.status, known))

@@ -37,6 +37,19 @@ def usable_rows(matrix: np.ndarray | None, status: Sequence[str], chunk: int = 2
     return ok
 
 
+def why_no_text(status: Sequence[str], known: np.ndarray) -> list[str | None]:
+    """Notes of a metric that reads responses: what a row without a number lacks.
+
+    Args:
+        status: Of each row; the ``error`` of a bad one says what is wrong with it.
+        known: Which rows have a number, shape (N,).
+    """
+    return [
+        None if is_known else "no response" if state == "ok" else "not measured: the row is bad"
+        for state, is_known in zip(status, known, strict=True)
+    ]
+
+
 def unit_rows(matrix: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
     """Rows of a float16 matrix as float32, normalised again after the rounding."""
     part = np.asarray(matrix[rows], dtype=np.float32)

@@ -16,7 +16,7 @@ from scoring.metrics.boilerplate import response_hashes
 from scoring.metrics.diversity import NEIGHBOURS, JointSpace
 from scoring.metrics.embedding import COMPONENTS, project
 from scoring.metrics.margin import margins, paired_rows
-from scoring.metrics.pool_vectors import usable_rows
+from scoring.metrics.pool_vectors import usable_rows, why_no_text
 from scoring.reference.base import Reference
 from scoring.reference.neighbours import nearest_in
 
@@ -112,7 +112,7 @@ def boilerplate(pool: Pool, reference: Reference) -> Scores:
             "boilerplate": [int(v) if k else None for v, k in zip(found, known, strict=True)],
             "boilerplate_share": np.where(known, found / max(int(counts.sum()), 1), np.nan),
         },
-        [None if is_known else "no response" for is_known in known],
+        why_no_text(pool.status, known),
     )
 
 
@@ -122,9 +122,7 @@ def length_release(pool: Pool, reference: Reference) -> Scores:
     lengths = _lengths(pool)
     known = lengths > 0
     values = np.where(known, 10.0 * lengths / max(reference.longest, 1.0), np.nan)
-    return Scores(
-        {"length_release": values}, [None if is_known else "no response" for is_known in known]
-    )
+    return Scores({"length_release": values}, why_no_text(pool.status, known))
 
 
 @against("map")

@@ -209,7 +209,19 @@ def test_code_is_not_escaped_twice_and_text_is():
 
 
 def test_an_empty_value_is_said_in_words():
-    assert "- floors: none" in card(parameters={"floors": []})
+    for empty in ([], {}, None, ""):
+        assert "- floors: none" in card(parameters={"floors": empty})
+
+
+def test_sentences_stay_sentences_and_lists_lists():
+    said = card(parameters={"verdict": ["Better: a.", "Worse: b."], "c": ["d", "e"], "f": {"g": 1}})
+    assert "- verdict: `Better: a. Worse: b.`" in said
+    assert "- c: `d, e`" in said and "- f: `g 1`" in said
+
+
+def test_limits_speak_of_models_only_where_there_are_some():
+    assert "some by the models named above" in card()
+    assert "models named above" not in card(models={}) and "without a model" in card(models={})
 
 
 def test_a_fence_cannot_be_closed_from_inside():

@@ -4,7 +4,7 @@ import pytest
 
 from data_cards import BadInputError
 from pickwell.commands.options import parse_columns
-from pickwell.config import Config, load_config
+from pickwell.config import Config, SelectConfig, checked, load_config
 
 
 def write(folder: Path, text: str) -> Path:
@@ -46,6 +46,21 @@ def test_a_wrong_file_is_said_plainly(text, message, tmp_path):
         load_config(write(tmp_path, text))
     assert message in str(caught.value) and "pickwell.yaml" in str(caught.value)
     assert "<unicode string>" not in str(caught.value)
+
+
+def test_the_remedy_is_the_help_of_the_command_in_question(tmp_path):
+    for text, command in (
+        ("score: {zzz: 1}", "score "),
+        ("compare: {zzz: 1}", "compare "),
+        ("zzz: 1", ""),
+    ):
+        with pytest.raises(BadInputError) as caught:
+            load_config(write(tmp_path, text))
+        assert caught.value.remedy == f"See `pickwell {command}--help`."
+    with pytest.raises(BadInputError) as caught:
+        checked(SelectConfig, {"budget": {"a": "b"}}, "options of select")
+    assert caught.value.remedy == "See `pickwell select --help`."
+    assert "{" not in caught.value.message  # what was given is told, not printed
 
 
 def test_a_file_that_is_not_utf8(tmp_path):

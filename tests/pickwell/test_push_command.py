@@ -89,6 +89,10 @@ def test_pushed_and_loaded_again(picked, pickwell, hub, tmp_path):
     assert files == own | {table} | {f"records/images/{id_[1:]}.png" for id_ in ids}
     assert repo.files["records/pairs.jsonl"] == (picked / "data" / "pairs.jsonl").read_bytes()
     assert len(hub.asked(r"^POST /api/validate-yaml")) == 1
+    again = pickwell("push", picked, "owner/picked", **online)
+    assert again.returncode == 0 and "Nothing new: owner/picked holds just these" in again.stdout
+    assert repo.messages == ["initial commit", "the best twelve"]
+    assert "No files have been modified" not in again.stderr
     _no_local_path(repo.files, tmp_path)
     outputs = json.loads(repo.files["manifest.json"])["outputs"]
     assert {entry["path"] for entry in outputs} == files - {"manifest.json"}
@@ -215,7 +219,14 @@ def test_a_dry_run_asks_no_hub(picked, pickwell_here, monkeypatch):
     done = pickwell_here("push", picked, "owner/picked", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "records/pairs.jsonl" in done.stdout and "nothing did" in done.stdout
-    assert "cc-by-4.0" in done.stderr
+    assert "cc-by-4.0" in done.stderr and "--licence-confirmed" not in done.stderr
+    card = (picked / "README.md").read_text()
+    (picked / "README.md").write_text(card.replace("license: cc-by-4.0\n", "license: unknown\n"))
+    stopped = pickwell_here("push", picked, "owner/picked", "--dry-run", "--revision", "new")
+    assert (
+        stopped.returncode == 0 and "would go to the branch new of owner/picked" in stopped.stdout
+    )
+    assert "Without --licence-confirmed they will not" in stopped.stderr
 
 
 @pytest.mark.parametrize("licence", ["unknown", "other", "cc-by-nc-nd-4.0", None])

@@ -20,7 +20,7 @@ def test_worked_by_hand():
     share = found.columns["boilerplate_share"]
     assert share[:4].tolist() == [2 / 3, 2 / 3, 0, 2 / 3]  # of three other scored rows
     assert all(share[4:] != share[4:])
-    assert found.notes == [None, None, None, None, "no response", "no response"]
+    assert found.notes == [None] * 4 + ["not measured: the row is bad", "no response"]
 
 
 def test_what_counts_as_the_same():

@@ -47,7 +47,7 @@ def test_a_bad_row_is_null_and_does_not_count():
     values = found.columns["length_release"]
     assert values[[0, 2]].tolist() == [5.0, 10.0]
     assert values[1] != values[1]
-    assert found.notes == [None, "no response", None]
+    assert found.notes == [None, "not measured: the row is bad", None]
 
 
 def test_no_rows():

@@ -132,6 +132,20 @@ def test_bad_requests(body, status):
     assert len(refused.value.message) < 1_000 and "Traceback" not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"respons": "x"}', "(did you mean 'response'?)"),
+        (b'{"pairs": [{"image": {"pth": "a"}}]}', "(did you mean 'path'?)"),
+        (b'{"turns": [{"rle": "user", "content": "a"}]}', "(did you mean 'role'?)"),
+    ],
+)
+def test_a_misspelt_field_is_answered_with_the_nearest(body, said):
+    with pytest.raises(Refused) as refused:
+        read(body)
+    assert said in refused.value.message
+
+
 @pytest.mark.parametrize("where", ["{}", '{"pairs": [{}]}', '{"image": {}}', '{"turns": [{}]}'])
 def test_many_unknown_keys_cost_little(where):
     keys = ", ".join(f'"k{n}": 0' for n in range(30_000))
