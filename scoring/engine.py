@@ -175,17 +175,18 @@ def open_mapper(
     for metric in metrics:
         kinds[_kind(metric)].append(metric)
     embeds = any(m.spec.needs & {"image_embedding", "text_embedding"} for m in metrics)
+    encoder = models.encoder if embeds else None
     images = ImageStage(
         options.cache,
         kinds["image"],
-        models.encoder if embeds else None,
+        encoder,
         options.limits,
         options.thumbnail,
         options.workers or os.cpu_count() or 1,
         downloader=options.downloader,
         keep=keep,
     )
-    return Mapper(options.cache, kinds["sample"], images)
+    return Mapper(options.cache, kinds["sample"], images, encoder)
 
 
 def map_shard(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from scoring.pictures import Picture
 from scoring.shards import Shard
 from scoring.store import KeyedStore, content_key
 
+if TYPE_CHECKING:
+    from scoring.encoders.base import ImageTextEncoder
+
 NOTES = pa.field("notes", pa.string())
 
 
@@ -39,7 +42,9 @@ class Mapper:
     Args:
         cache: Root of the content-addressed stores.
         metrics: Sample metrics to compute.
-        images: The image stage; its encoder also encodes the texts.
+        images: The image stage.
+        encoder: Encodes the texts, into the space of the stage's image vectors; ``None``: nothing
+            embeds.
 
     Attributes:
         computed: Rows really computed, per metric, and ``texts_encoded``.
@@ -47,10 +52,16 @@ class Mapper:
         seconds: Where the time went.
     """
 
-    def __init__(self, cache: Path, metrics: Sequence[SampleMetric], images: ImageStage) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        metrics: Sequence[SampleMetric],
+        images: ImageStage,
+        encoder: ImageTextEncoder | None,
+    ) -> None:
         self.metrics = list(metrics)
         self.images = images
-        self.encoder = images.encoder
+        self.encoder = encoder
         self.stores = {
             metric.spec.name: KeyedStore(
                 store_folder(cache, metric),
