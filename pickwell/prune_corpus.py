@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig, checked
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from data_cards.source import Source
+    from scoring.encoders.base import ImageTextEncoder
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -157,7 +158,9 @@ def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Pro
         allow_pickle=settings.allow_pickle,
         trust_remote_code=settings.trust_remote_code,
     )
-    models = Models(settings.encoder, encoder=encoder, specs={"encoder": settings.encoder})
+    # a corpus without words is never asked for vectors of texts
+    words = cast("ImageTextEncoder", encoder)
+    models = Models(settings.encoder, encoder=words, specs={"encoder": encoder.name})
     total = source.count_hint()
     samples = source.samples()
     if settings.limit is not None:

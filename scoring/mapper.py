@@ -102,18 +102,22 @@ class Mapper:
     def columns(self, shard: Shard) -> tuple[dict[str, pa.Array], list[list[str]]]:
         """All columns of a shard, null in bad rows, and per row what explains its nulls."""
         good = shard.good
+        # a picture alone is asked about itself only
+        worded = [index for index in good if not shard.samples[index].is_picture]
         notes: list[list[str]] = [[] for _ in range(len(shard))]
         columns: dict[str, pa.Array] = {}
         vectors = dict(zip(good, self.image_vectors(shard), strict=True))
         for metric in self.metrics:
             name = metric.spec.name
             with self.clock(name):
-                rows = self._rows(metric, shard, vectors)
+                rows = self._rows(metric, shard, worded, vectors)
             for column in metric.spec.columns:
-                columns[column.name] = _spread(rows[column.name], good, len(shard))
-            for index, note in zip(good, rows["notes"].to_pylist(), strict=True):
+                columns[column.name] = _spread(rows[column.name], worded, len(shard))
+            for index, note in zip(worded, rows["notes"].to_pylist(), strict=True):
                 if note:
                     notes[index].append(f"{name}: {note}")
+            for index in set(good).difference(worded):
+                notes[index].append(f"{name}: no text")
         pictured = [index for index in good if shard.image_keys[index]]
         for name, store in self.images.measured.items():
             rows = store.take([shard.image_keys[index][0] for index in pictured])
@@ -147,7 +151,8 @@ class Mapper:
         """Per sample one image and one response vector (renormalised means), NaN where none."""
         from scoring.metrics.alignment import pieces
 
-        split = [pieces(shard.samples[index].response) for index in shard.good]
+        responses = [shard.samples[index].response for index in shard.good]
+        split = [pieces(response) if response else [] for response in responses]
         texts = self.embed_texts([piece for row in split for piece in row])
         spaces = (self.image_vectors(shard), _split(texts, [len(row) for row in split]))
         blocks = []
@@ -169,10 +174,17 @@ class Mapper:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def _rows(self, metric: SampleMetric, shard: Shard, vectors: dict[int, np.ndarray]) -> pa.Table:
+    def _rows(
+        self,
+        metric: SampleMetric,
+        shard: Shard,
+        places: Sequence[int],
+        vectors: dict[int, np.ndarray],
+    ) -> pa.Table:
+        """Columns and notes of the rows at ``places``, in their order."""
         store = self.stores[metric.spec.name]
-        keys = [shard.contents[index] for index in shard.good]
-        first = {shard.contents[index]: index for index in reversed(shard.good)}
+        keys = [shard.contents[index] for index in places]
+        first = {shard.contents[index]: index for index in reversed(places)}
         missing = store.missing(keys)
         failed: dict[bytes, int] = {}
         unkept = store.schema.empty_table()
