@@ -100,8 +100,8 @@ class RecordReader:
             name = self._id(record) or name
             source = self._source(record)
             if self._pictures:
-                refs, label = (self._picture(record, images),), self._label(record)
-                sample = Sample(name, (), refs, source, row, where, label=label)
+                image, label = self._picture(record, images), self._label(record)
+                sample = Sample(name, (), (image,), source, row, where, label=label)
             else:
                 turns, refs = self._turns_and_images(record, images)
                 sample = Sample(name, tuple(turns), refs, source, row, where, None)

@@ -178,13 +178,13 @@ class Mapper:
         self,
         metric: SampleMetric,
         shard: Shard,
-        places: Sequence[int],
+        chosen: Sequence[int],
         vectors: dict[int, np.ndarray],
     ) -> pa.Table:
-        """Columns and notes of the rows at ``places``, in their order."""
+        """Columns and notes of the ``chosen`` rows, in their order."""
         store = self.stores[metric.spec.name]
-        keys = [shard.contents[index] for index in places]
-        first = {shard.contents[index]: index for index in reversed(places)}
+        keys = [shard.contents[index] for index in chosen]
+        first = {shard.contents[index]: index for index in reversed(chosen)}
         missing = store.missing(keys)
         failed: dict[bytes, int] = {}
         unkept = store.schema.empty_table()
