@@ -130,7 +130,7 @@ def run_probes(
     """Probes on what each strategy would keep; ``None`` where there is nothing to learn."""
     import numpy as np
 
-    from selector.prune.pilot import LEAST, run_pilot
+    from selector.prune.pilot import LEAST, STRATEGIES, run_pilot
 
     classes = pictures.classes
     if settings.probe == "none" or classes is None:
@@ -141,14 +141,13 @@ def run_probes(
         return None
     rows = int(usable.sum())
     share = settings.keep if settings.count is None else min(1.0, settings.count / rows)
-    strategies = ("hard", "easy", "moderate") if settings.strategy == "moderate" else None
+    strategies = (*STRATEGIES, "moderate") if settings.strategy == "moderate" else STRATEGIES
     return run_pilot(
         pictures.matrix, classes, pictures.ids, fraction=share, usable=usable,
         groups=pictures.groups, supervised=settings.supervised, prototypes=settings.prototypes,
         balance=settings.balance if wanted.balance_by == "labels" else 0.0,
         random_share=settings.random_share, fractions=CURVE, seeds=settings.probe_seeds,
-        probe=settings.probe, seed=settings.seed, on_progress=on_progress,
-        **({} if strategies is None else {"strategies": strategies}),
+        probe=settings.probe, seed=settings.seed, on_progress=on_progress, strategies=strategies,
     )  # fmt: skip
 
 
