@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.prune_corpus import RUN
 
@@ -51,8 +53,7 @@ def write_folder(
     outputs.append(_write_evidence(work, made))
     command = prune_command(run.manifest["input"]["path"], made.folder, settings, made.strategy)
     if settings.copy_records:
-        rows = run.samples(["row"])["row"].to_pylist()
-        wanted = sorted(rows[place] for place in made.pruned.kept.rows.tolist())
+        wanted = _rows_to_copy(source, run, made)
         records = source.copy_rows(wanted, work / "data", copy_images=settings.copy_images)
         outputs += [path for path in records if path.is_file()]
     outputs.append(_write_card(work, run, made, command))
@@ -69,6 +70,28 @@ def write_folder(
             "parameters": dict(selection.parameters) | {"why": made.why},
             "funnel": selection.funnel(),
         },
+    )
+
+
+def _rows_to_copy(source: Source, run: Run, made: PrunedCorpus) -> list[int]:
+    """Rows of the corpus that stay, if they are still what they were when the run was made.
+
+    Raises:
+        BadInputError: The corpus has changed since.
+    """
+    rows = run.samples(["row"])["row"].to_pylist()
+    ids = run.samples(["id"])["id"].to_pylist()
+    wanted = {rows[place]: ids[place] for place in made.pruned.kept.rows.tolist()}
+    last = max(wanted, default=-1)
+    for sample in islice(source.samples(), last + 1):
+        if wanted.get(sample.row, sample.id) != sample.id:
+            break
+    else:
+        return sorted(wanted)
+    raise BadInputError(
+        f"{run.manifest['input']['path']} has changed since it was read: row {sample.row} was "
+        f"{wanted[sample.row]!r} and is {sample.id!r}.",
+        "Prune from the pictures again.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -108,6 +109,16 @@ def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     )
     assert len(copied) == 12
     assert {"/".join(path.parts[-2:]) for path in copied} == set(made.pruned.selection.ids)
+
+
+def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
+    corpus = shutil.copytree(pictures, tmp_path / "corpus")
+    options = {"cache": cache, "strategy": "hard", "probe": "none", "robust": False}
+    prune(corpus, tmp_path / "out", **options)
+    (corpus / "bar" / "000.png").write_bytes((corpus / "bar" / "00.png").read_bytes())
+    with pytest.raises(BadInputError, match="has changed since it was read"):
+        prune(tmp_path / "out", tmp_path / "again", keep=0.5, copy_records=True, **options)
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize(
