@@ -79,6 +79,14 @@ class ImageResolver:
                 return found
         if _URL.match(name):
             return self._from_url(name)
+        return self.file(name)
+
+    def file(self, name: str) -> ImageRef:
+        """Make a reference of a file's name, whatever else the name looks like.
+
+        Args:
+            name: Path below the root; a link that stays inside it is followed.
+        """
         if self._root is None:
             return ImageRef(name, error=f"image folder not known (give --images): {name[:120]}")
         try:

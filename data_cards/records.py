@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from data_cards.counted import counted
 from data_cards.errors import BadRowError
 from data_cards.image_paths import ImageResolver, kind_of
 from data_cards.sample import ImageRef, Sample, Turn
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
     from data_cards.source import Source
 
 
-def record_reader(source: Source, columns: Mapping[str, str] | None = None) -> RecordReader:
+def record_reader(
+    source: Source,
+    columns: Mapping[str, str] | None = None,
+    classes: Mapping[str, Sequence[str]] | None = None,
+) -> RecordReader:
     """The reader of a source's records.
 
     Args:
         source: Where they come from.
         columns: The mapping, where it is not the source's own.
+        classes: Field to the names of the classes that its whole numbers stand for.
     """
     resolver = ImageResolver(source.image_root, allow_urls=source.allow_urls, hub=source.hub_images)
     return RecordReader(
@@ -28,6 +35,8 @@ def record_reader(source: Source, columns: Mapping[str, str] | None = None) -> R
         source.name,
         resolver,
         source.default_instruction,
+        pictures=source.pictures,
+        classes=classes,
     )
 
 
@@ -39,6 +48,8 @@ class RecordReader:
         name: Source name where the record has none, and the stem of ids that are made.
         images: Makes references of what the records say about images.
         instruction: What is asked where a record has no instruction; ``None``: then it is bad.
+        pictures: Whether a record is one picture, and its words are passed over.
+        classes: Field to the names of the classes that its whole numbers stand for.
     """
 
     def __init__(
@@ -47,15 +58,23 @@ class RecordReader:
         name: str,
         images: ImageResolver,
         instruction: str | None,
+        *,
+        pictures: bool = False,
+        classes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._fields = {noun: tuple(f.split("|")) for noun, f in columns.items() if f}
         self._name = name
         self._instruction = instruction
         self._images = images
+        self._pictures = pictures
+        self._classes = classes or {}
 
     def bad(self, row: int, where: str, reason: str) -> Sample:
         """A sample that keeps the place of a record that could not even be parsed."""
-        return Sample(f"{self._name}:{row}", source=self._name, row=row, where=where, error=reason)
+        return Sample(
+            f"{self._name}:{row}", source=self._name, row=row, where=_printable(where),
+            error=_printable(reason),
+        )  # fmt: skip
 
     def sample(
         self,
@@ -80,13 +99,17 @@ class RecordReader:
                 raise BadRowError(f"the record is {kind_of(record)}, not an object")
             name = self._id(record) or name
             source = self._source(record)
-            turns, refs = self._turns_and_images(record, images)
-            sample = Sample(name, tuple(turns), refs, source, row, where, None)
+            if self._pictures:
+                image, label = self._picture(record, images), self._label(record)
+                sample = Sample(name, (), (image,), source, row, where, label=label)
+            else:
+                turns, refs = self._turns_and_images(record, images)
+                sample = Sample(name, tuple(turns), refs, source, row, where, None)
             _require_unicode(sample)
         except BadRowError as error:
             return Sample(
-                _printable(name), source=_printable(source), row=row, where=where,
-                error=error.reason,
+                _printable(name), source=_printable(source), row=row, where=_printable(where),
+                error=_printable(error.reason),
             )  # fmt: skip
         return sample
 
@@ -143,6 +166,28 @@ class RecordReader:
             raise BadRowError("the response is empty")
         return turns, images
 
+    def _picture(self, record: Mapping[str, Any], images: tuple[ImageRef, ...] | None) -> ImageRef:
+        """The one image of a record."""
+        if images is None:
+            values = _as_list(self._get(record, "images"))
+            conversation = None if values else self._get(record, "conversations")
+            if conversation is not None:
+                values = parse_turns(conversation)[1]
+            images = tuple([self._images.reference(value) for value in values])
+        if len(images) != 1:
+            raise BadRowError(
+                f"{len(images)} images, but a picture is one" if images else "no image"
+            )
+        return images[0]
+
+    def _label(self, record: Mapping[str, Any]) -> str | None:
+        for field in self._fields.get("label", ()):
+            value = record.get(field)
+            label = None if value is None else _class_of(value, field, self._classes.get(field))
+            if label is not None:
+                return label
+        return None
+
     def _pair(self, record: Mapping[str, Any]) -> list[Turn]:
         response = self._text(record, "response")
         if response is None:
@@ -154,6 +199,28 @@ class RecordReader:
             field = self._fields.get("instruction", ("instruction",))[0]
             raise BadRowError(f"field {field!r} (instruction) is missing")
         return [Turn("user", instruction), Turn("assistant", response)]
+
+
+def _class_of(value: Any, field: str, names: Sequence[str] | None) -> str | None:
+    """A class as text; ``None`` where the value says that there is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if names is None:
+            return str(value)
+        if value < 0:  # as `datasets` writes a class that is not known
+            return None
+        if value >= len(names):
+            known = counted(len(names), "class", "classes")
+            raise BadRowError(f"field {field!r} (label) is {value}, but there are {known}")
+        return names[value]
+    if isinstance(value, float):  # as tables write whole numbers of which some are missing
+        if math.isnan(value):
+            return None
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, str):
+        return value if value.strip() else None
+    raise BadRowError(f"field {field!r} (label) is {kind_of(value)}, not one class")
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -170,7 +237,8 @@ def _as_list(value: Any) -> list[Any]:
 
 def _require_unicode(sample: Sample) -> None:
     """Refuse lone surrogates (JSON can write them, no file can hold them)."""
-    for text in (sample.id, sample.source, *[turn.text for turn in sample.turns]):
+    texts = [turn.text for turn in sample.turns] + [image.name for image in sample.images]
+    for text in (sample.id, sample.source, sample.label or "", *texts):
         if not text.isascii():
             try:
                 text.encode()

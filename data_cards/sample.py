@@ -47,12 +47,14 @@ class Sample:
     Attributes:
         id: The record's own id, or one made from source name and row; unique in a source
             (a repeated id makes the later row a bad one, see ``error``).
-        turns: The conversation, in order; a caption pair is one user and one assistant turn.
+        turns: The conversation, in order; a caption pair is one user and one assistant turn. Empty
+            for a picture of a corpus that holds pictures only.
         images: The images, in order; empty for text-only samples.
         source: Name of the data set (card name, file stem, or the record's own source column).
         row: Zero-based position among the records of the input, bad ones counted.
         where: ``file:line`` or the like, for messages.
         error: Why this row could not be read; then ``turns`` and ``images`` may be empty.
+        label: The class of a picture, where the data say; read in corpora of pictures only.
     """
 
     id: str
@@ -62,6 +64,12 @@ class Sample:
     row: int = 0
     where: str = ""
     error: str | None = None
+    label: str | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether this is a picture alone, with no words that belong to it."""
+        return bool(self.images) and not self.turns
 
     @property
     def instruction(self) -> str:

@@ -8,14 +8,21 @@ from itertools import islice
 from pathlib import Path
 
 from data_cards.cards import Card, find_card, load_card
-from data_cards.columns import describe, normalise_mapping, require_text
+from data_cards.columns import (
+    describe,
+    normalise_mapping,
+    picture_columns,
+    require_image,
+    require_text,
+)
 from data_cards.errors import BadInputError
 from data_cards.hub import HubData, find_named, is_hub, parse_name, written
 from data_cards.hub_images import HubImages
 from data_cards.hub_source import hub_file, in_repository, record_files
-from data_cards.readers.base import DESCRIBE, Format, format_named, formats
+from data_cards.readers.base import DESCRIBE, format_named
 from data_cards.readers.hf import is_saved
 from data_cards.readers.minigpt4 import INSTRUCTION
+from data_cards.recognising import choose_format, not_there
 from data_cards.sample import Sample
 from data_cards.seen_ids import SeenIds
 
@@ -46,6 +53,7 @@ class Source:
         hub: The repository and its commit, where the data come from the hub.
         hub_images: Where in that repository its images are.
         given: The path as it was given; at its commit where that can be read in two ways.
+        pictures: Whether each record is one picture, perhaps with a class; words are passed over.
     """
 
     path: str | Path
@@ -63,6 +71,7 @@ class Source:
     hub: HubData | None = None
     hub_images: HubImages | None = None
     given: str = ""
+    pictures: bool = False
 
     @property
     def is_remote(self) -> bool:
@@ -119,8 +128,8 @@ class Source:
             rows: Values of :attr:`Sample.row`, in any order.
             out_dir: Where to; made if needed.
             copy_images: Also copy image files, under the names that the records write; names
-                without a folder to ``images/`` (``minigpt4``: ``image/``). An image folder's are
-                always copied.
+                without a folder to ``images/`` (``minigpt4``: ``image/``). Those of a folder of
+                images or pictures are always copied.
 
         Returns:
             The files and folders written.
@@ -153,6 +162,7 @@ def open_source(
     default_instruction: str | None = None,
     revision: str | None = None,
     allow_urls: bool = False,
+    pictures: bool = False,
 ) -> Source:
     """Recognise data and make ready to stream it.
 
@@ -170,12 +180,14 @@ def open_source(
         default_instruction: What is asked where a record has no instruction.
         revision: Branch, tag or commit on the hub, over the path's own.
         allow_urls: Let images be http and https addresses; nothing is fetched before it is read.
+        pictures: Read a corpus of pictures: each record must hold one image, its words are passed
+            over, and its class is :attr:`Sample.label`. A folder of images is one then.
 
     Returns:
         The source; ``how`` says what was recognised.
 
     Raises:
-        BadInputError: Nothing there, an unknown format, or no column for the response.
+        BadInputError: Nothing there, an unknown format, or no column for the response (the image).
     """
     given, hub = str(path), None
     chosen = _choose_card(path, card)
@@ -190,19 +202,23 @@ def open_source(
     if not remote:
         path = Path(path).expanduser()
         if not path.exists() and "{" not in str(path):
-            raise _not_there(path)
+            raise not_there(path)
     notes: list[str] = []
     said = chosen.format if chosen else None
     if format is None and card is not None and said is not None:
         kind, reason = format_named(said), f"the card {card} says so"
     else:
-        kind, reason = _choose_format(path, format, remote)
+        kind, reason = choose_format(path, format, remote, pictures)
     if not (remote or Path(path).exists() or kind.name == "webdataset"):
-        raise _not_there(path)  # braces mean several files to that format only
+        raise not_there(path)  # braces mean several files to that format only
     if chosen and card is None and said not in (None, kind.name):
         notes.append(f"card {chosen.name} not used, it is about {said} data")
         chosen = None
     mapped = normalise_mapping(columns or {}, "columns")
+    if mapped.get("label") and not pictures:
+        raise BadInputError(
+            "columns: a label is read in corpora of pictures only", "Leave `label` out."
+        )
     source = Source(
         path=path if remote else Path(path),
         format=kind.name,
@@ -215,6 +231,7 @@ def open_source(
         hub=hub,
         hub_images=HubImages(hub.id, hub.commit) if hub else None,
         given=given,
+        pictures=pictures,
     )
     fields = kind.fields(source)
     mapping = kind.columns(fields)
@@ -223,8 +240,15 @@ def open_source(
         mapping |= chosen.columns
     mapping |= mapped
     _require_known(mapped, fields, source)
+    if pictures:
+        mapping = picture_columns(mapping, fields)
+    else:
+        mapping.pop("label", None)
     try:
-        require_text(mapping, fields, str(path))
+        if not pictures:
+            require_text(mapping, fields, str(path))
+        elif kind.name != "webdataset":  # a tar holds its images beside the record
+            require_image(mapping, fields, str(path))
     except BadInputError as error:
         files = record_files(hub) if remote and hub is not None else []
         if hub is None or not files:
@@ -234,7 +258,9 @@ def open_source(
             f"{error.remedy} Or name one file of it, e.g. hf://{hub.id}/{files[0]}.",
         ) from error
     asked = default_instruction or (chosen.instruction if chosen else None)
-    if asked is None and not mapping.get("conversations") and not mapping.get("instruction"):
+    if pictures:
+        asked = None
+    elif asked is None and not mapping.get("conversations") and not mapping.get("instruction"):
         asked = INSTRUCTION if kind.name == "minigpt4" else DESCRIBE
     source = replace(source, columns=mapping, default_instruction=asked)
     if hub is not None and images is None:
@@ -256,53 +282,11 @@ def open_source(
     return replace(source, image_root=root, how="; ".join(notes))
 
 
-def _not_there(path: str | Path) -> BadInputError:
-    return BadInputError(f"{path} does not exist", "Check the path.")
-
-
 def _choose_card(path: str | Path, card: str | None) -> Card | None:
     if card is not None:
         return None if card in ("", "none") else load_card(card)
     name = find_card(path)
     return None if name is None else load_card(name)
-
-
-def _choose_format(path: str | Path, format: str | None, remote: bool) -> tuple[Format, str]:
-    if format is not None:
-        return format_named(format), "as stated"
-    if remote:
-        return format_named("hf"), "the path begins with hf://"
-    for kind in formats().values():
-        reason = kind.recognise(Path(path))
-        if reason is not None:
-            return kind, reason
-    if not Path(path).exists():
-        raise _not_there(path)
-    if _holds_nothing(Path(path)):
-        raise BadInputError(f"{path} holds no records.", "Give a file with at least one.")
-    known = "\n".join(f"  {kind.name}: {kind.summary}" for kind in formats().values())
-    raise BadInputError(
-        f"{path}: the format is not recognised; seen: {_glimpse(Path(path))}",
-        f"State it with --format (in Python: format=), one of:\n{known}",
-    )
-
-
-def _holds_nothing(path: Path) -> bool:
-    """Whether a file is empty, blank, or an empty JSON list or object."""
-    if path.is_dir():
-        return False
-    with path.open("rb") as file:
-        head = file.read(64)
-    return head.strip().replace(b" ", b"").replace(b"\n", b"") in (b"", b"[]", b"{}")
-
-
-def _glimpse(path: Path) -> str:
-    if path.is_dir():
-        names = sorted(entry.name for entry in islice(path.iterdir(), 1000))
-        return f"a folder with {', '.join(names[:6]) or 'nothing in it'}"
-    with path.open("rb") as file:
-        head = file.read(60)
-    return f"a file that begins with {head!r}" if head else "an empty file (0 bytes)"
 
 
 def _require_known(given: Mapping[str, str], fields: Sequence[str], source: Source) -> None:
@@ -340,7 +324,7 @@ def _choose_image_root(source: Source, images: str | Path | None) -> tuple[Path 
     if source.format == "minigpt4":
         folders.reverse()
     folders = [folder for folder in folders if folder.is_dir()] or [home]
-    if len(folders) == 1 or source.format in ("webdataset", "imagefolder"):
+    if len(folders) == 1 or source.format in ("webdataset", "imagefolder", "pictures"):
         return folders[-1 if source.format == "minigpt4" else 0], ""
     best, most = folders[0], 0
     for folder in folders:

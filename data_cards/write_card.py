@@ -135,6 +135,7 @@ def selection_card(
     pickwell: Mapping[str, Any] | None = None,
     distributions: Sequence[Mapping[str, Any]] = (),
     configs: Sequence[Mapping[str, Any]] = (),
+    tasks: Sequence[str] = ("image-text-to-text",),
 ) -> str:
     """Render the data card of a selection.
 
@@ -160,6 +161,7 @@ def selection_card(
         distributions: Each with ``title`` and ``rows`` of ``value``, ``before`` (count among all)
             and ``after`` (count among the chosen).
         configs: What ``load_dataset`` opens: ``config_name`` and ``data_files`` each.
+        tasks: Task categories of the hub, where the source states none.
 
     Returns:
         Markdown with YAML front matter that is valid for the Hugging Face hub. Whatever comes
@@ -175,7 +177,7 @@ def selection_card(
         "pretty_name": title,
         "license": given.get("license", "unknown"),
         **{key: given[key] for key in ("license_name", "license_link", "language") if key in given},
-        "task_categories": list(given.get("task_categories") or ["image-text-to-text"]),
+        "task_categories": list(given.get("task_categories") or tasks),
         "size_categories": [size_category(chosen)],
         "tags": ["pickwell", "data-selection"],
     }

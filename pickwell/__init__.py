@@ -18,6 +18,7 @@ _PUBLIC = {
     "label": "pickwell.label_job",
     "fit": "pickwell.fit_job",
     "select": "pickwell.selection_job",
+    "prune": "pickwell.prune_job",
     "finetune": "pickwell.finetune_job",
     "evaluate": "pickwell.evaluate_job",
     "compare": "pickwell.compare_job",

@@ -38,6 +38,7 @@ VERBS = (
     "label",
     "fit",
     "select",
+    "prune",
     "finetune",
     "evaluate",
     "compare",

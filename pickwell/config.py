@@ -6,6 +6,7 @@ A key that does not exist is an error that names the nearest one that does.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -111,6 +112,68 @@ class SelectConfig(_Strict):
     def _as_typed(cls, value: Any) -> Any:
         """``a,b`` means in a file what it means on the command line."""
         return words_as_typed(value)
+
+
+class PruneConfig(_Strict):
+    """What ``pickwell prune`` needs beside corpus and output folder."""
+
+    keep: float = Field(default=0.8, gt=0, le=1)
+    count: int | None = Field(default=None, ge=1)
+    strategy: Literal["auto", "hard", "easy", "random", "moderate"] = "auto"
+    encoder: str = "embedded"
+    allow_pickle: list[str] = Field(default_factory=list)
+    trust_remote_code: list[str] = Field(default_factory=list)
+    prototypes: int | None = Field(default=None, ge=1)
+    supervised: bool = False
+    balance: float = Field(default=0.5, ge=0, le=1)
+    balance_by: Literal["auto", "labels", "clusters", "none"] = "auto"
+    random_share: float = Field(default=0.0, ge=0, le=1)
+    duplicates: float | None = Field(default=None, ge=-1, le=1)
+    duplicates_share: float | None = Field(default=None, ge=0, lt=1)
+    duplicates_first: Literal["hard", "easy", "random"] = "hard"
+    chains: bool = False
+    group: str | None = None
+    probe: Literal["linear", "knn", "none"] = "linear"
+    probe_seeds: int = Field(default=5, ge=2, le=100)
+    robust: bool = True
+    copy_records: bool = False
+    copy_images: bool = False
+    format: str | None = None
+    images: Path | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    split: str | None = None
+    subset: str | None = None
+    streaming: bool = True
+    allow_urls: bool = False
+    cache: Path | None = None
+    limit: int | None = Field(default=None, ge=1)
+    shard_rows: int = Field(default=256, ge=1, le=65536)
+    workers: int = Field(default=0, ge=0, le=256)
+    max_pixels: int = Field(default=50_000_000, ge=1)
+    thumbnail: int = Field(default=160, ge=0, le=1024)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("allow_pickle", "trust_remote_code", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """``a,b`` means in a file what it means on the command line."""
+        return words_as_typed(value)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_as_typed(cls, value: Any) -> Any:
+        """``image=file,label=kind`` likewise."""
+        return columns_as_typed(value) if isinstance(value, str) else value
+
+    @field_validator("group")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        """A pattern that cannot be read is told of before anything runs."""
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
 
 
 class FitConfig(_Strict):
@@ -274,6 +337,7 @@ class Config(_Strict):
 
     score: ScoreConfig = ScoreConfig()
     select: SelectConfig = SelectConfig()
+    prune: PruneConfig = PruneConfig()
     fit: FitConfig = FitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     finetune: FinetuneConfig = FinetuneConfig()

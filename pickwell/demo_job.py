@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,18 +35,42 @@ def build(
     Returns:
         The pool's annotation file.
     """
-    from data_cards.demo.fetch import fetch_packages, unpack_folder
     from data_cards.demo.pool import build_pool
+    from data_cards.demo.sources import PACKAGES
+
+    root = _unpacked(folder, packages, PACKAGES, say)
+    say(str(build_pool(root, folder / "pool", seed=seed)))
+    return folder / "pool" / "pool.json"
+
+
+def build_pictures(folder: Path, packages: Path | None, say: Callable[[str], None] = print) -> Path:
+    """Fetch what is needed of the packages and list their pictures as a corpus without words.
+
+    Returns:
+        ``pictures.jsonl``, beside the unpacked files.
+    """
+    from data_cards.demo.corpus import GROUP, PACKAGES, write_corpus
+
+    path, count, links = write_corpus(_unpacked(folder, packages, PACKAGES, say))
+    say(f"{path}: {count:,} pictures, {links:,} of them links to another")
+    say(f"Prune it with: pickwell prune {path} --out pruned --group '{GROUP}' --duplicates 0.97")
+    return path
+
+
+def _unpacked(
+    folder: Path, packages: Path | None, names: Iterable[str], say: Callable[[str], None]
+) -> Path:
+    """The folder that the packages are unpacked in."""
+    from data_cards.demo.fetch import fetch_packages, unpack_folder
 
     root = folder / "packages"
     if packages is not None and (packages / "usr" / "share").is_dir():
-        root = packages
-    elif packages is not None:
+        return packages
+    if packages is not None:
         say(str(unpack_folder(packages, root)))
     elif not _unpacked_by_hand(root):
-        say(str(fetch_packages(root)))
-    say(str(build_pool(root, folder / "pool", seed=seed)))
-    return folder / "pool" / "pool.json"
+        say(str(fetch_packages(root, names)))
+    return root
 
 
 def _unpacked_by_hand(root: Path) -> bool:

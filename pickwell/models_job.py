@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from data_cards.errors import BadInputError
+
+IMAGES = "images of prune"
+"""What an encoder is said to be for that sees pictures only; no role of ``--models``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def check_models(
     """Look up every model of a specification.
 
     Args:
-        text: As after ``--models``; a single spec such as ``hf-reward:...`` also.
+        text: As after ``--models``; a single spec such as ``hf-reward:...`` or ``timm:...`` also.
         load: Load it, and score one pair.
         allow_pickle: See :func:`scoring.models.models_from_spec`.
         trust_remote_code: Likewise.
@@ -45,16 +49,18 @@ def check_models(
     Raises:
         BadInputError: The specification itself cannot be read.
     """
+    from scoring.encoders.registry import IMAGES_ONLY, image_encoder_from_spec
     from scoring.judge.spec import hidden
     from scoring.model_specs import parse_models
     from scoring.models import model_of_role
 
     found = []
-    for role, spec in parse_models(_whole(text)).filled().items():
+    alone = text.startswith(IMAGES_ONLY)
+    roles = {IMAGES: text} if alone else parse_models(_whole(text)).filled()
+    for role, spec in roles.items():
         try:
-            model = model_of_role(
-                role, spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code
-            )
+            make = image_encoder_from_spec if alone else partial(model_of_role, role)
+            model: Any = make(spec, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
             if role == "judge":
                 there, said = model.check()
                 if not there:
@@ -82,11 +88,14 @@ def _tried(role: str, model: Any) -> str:
     """Load a model and try it on one pair; what came out, and how long it took."""
     started = time.perf_counter()
     question, answer = "What is on the mat?", "A grey cat, asleep in the sun."
-    if role == "encoder":
+    if role in ("encoder", IMAGES):
         import torch
         from PIL import Image
 
         pixels = torch.stack([model.preprocess(Image.new("RGB", (64, 64), "grey"))])
+    if role == IMAGES:
+        said = f"{model.encode_images(pixels).shape[1]} dimensions"
+    elif role == "encoder":
         vectors = model.encode_images(pixels), model.encode_texts([answer])
         cosine = float((vectors[0] @ vectors[1].T)[0, 0])
         said = f"{vectors[0].shape[1]} dimensions, cosine {cosine:.3f}"

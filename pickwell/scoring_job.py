@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from data_cards.hub import KEPT
-from pickwell.config import ScoreConfig, checked
+from pickwell.config import PruneConfig, ScoreConfig, checked
 from pickwell.joined_imports import check_imports, join_imports
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def samples_of(source: Source, settings: ScoreConfig) -> tuple[Iterator[Sample],
     return islice(samples, settings.limit), None if total is None else min(total, settings.limit)
 
 
-def engine_options(settings: ScoreConfig) -> EngineOptions:
+def engine_options(settings: ScoreConfig | PruneConfig) -> EngineOptions:
     """What the engine needs of the options."""
     from data_cards.downloader import Downloader
     from data_cards.images import ImageLimits

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from data_cards.downloader import Downloader
 
 Progress = Callable[[str, int, int | None], None]
+VECTORS: frozenset[Need] = frozenset(("image_embedding", "text_embedding"))
 PoolPass = Callable[[Path, Sequence[Metric], Path, int, Progress], dict[str, int]]
 
 
@@ -76,6 +77,7 @@ def score(
     total: int | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     pool_pass: PoolPass = score_pool,
+    embed: bool | None = None,
 ) -> Run:
     """Score ``samples`` with ``metrics`` into the run folder ``folder``.
 
@@ -90,6 +92,8 @@ def score(
         on_progress: Called with stage name, done and expected count.
         pool_pass: Scores the pool metrics once all rows are written; a later batch is held
             against its reference there.
+        embed: Whether vectors are made, provided there is an encoder; ``None``: if a metric needs
+            them.
 
     Returns:
         The finished run, opened.
@@ -99,7 +103,7 @@ def score(
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
-    mapper = open_mapper(metrics, models, options)
+    mapper = open_mapper(metrics, models, options, embed=embed)
     images = mapper.images
     writer = RunWriter(
         folder,
@@ -161,7 +165,11 @@ def score(
 
 
 def open_mapper(
-    metrics: Sequence[Metric], models: Models, options: EngineOptions, keep: bool = True
+    metrics: Sequence[Metric],
+    models: Models,
+    options: EngineOptions,
+    keep: bool = True,
+    embed: bool | None = None,
 ) -> Mapper:
     """What maps samples to columns, its stores and threads opened; close ``mapper.images``.
 
@@ -170,22 +178,30 @@ def open_mapper(
         models: What the metrics were made with.
         options: Sizes and places.
         keep: Whether what is computed is written to the stores, or held in memory only.
+        embed: Whether vectors are made; ``None``: if a metric needs them.
+
+    Raises:
+        ValueError: ``embed`` is false, and a metric needs vectors.
     """
     kinds: dict[str, list[Any]] = {"image": [], "sample": [], "pool": []}
     for metric in metrics:
         kinds[_kind(metric)].append(metric)
-    embeds = any(m.spec.needs & {"image_embedding", "text_embedding"} for m in metrics)
+    needed = [m.spec.name for m in metrics if m.spec.needs & VECTORS]
+    if embed is False and needed:
+        raise ValueError(f"{', '.join(needed)} cannot be measured without vectors")
+    embeds = bool(needed) if embed is None else embed
+    encoder = models.encoder if embeds else None
     images = ImageStage(
         options.cache,
         kinds["image"],
-        models.encoder if embeds else None,
+        encoder,
         options.limits,
         options.thumbnail,
         options.workers or os.cpu_count() or 1,
         downloader=options.downloader,
         keep=keep,
     )
-    return Mapper(options.cache, kinds["sample"], images)
+    return Mapper(options.cache, kinds["sample"], images, encoder)
 
 
 def map_shard(
@@ -215,7 +231,7 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
     metrics = []
     for name in chosen:
         needs: frozenset[Need] = known[name].spec.needs  # type: ignore[attr-defined]
-        lacks_encoder = needs & {"image_embedding", "text_embedding"} and models.encoder is None
+        lacks_encoder = needs & VECTORS and models.encoder is None
         lacks_model = "language_model" in needs and models.language_model is None
         lacks_reward = "reward_model" in needs and models.reward is None
         lacks_judge = "judge" in needs and models.judge is None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from data_cards.downloader import Downloader
-    from scoring.encoders.base import ImageTextEncoder
+    from scoring.encoders.base import ImageEncoder
 
 DECODE_VERSION = 4
 DECODE_TARGET = (256, 256)
@@ -96,7 +96,7 @@ class ImageStage:
         self,
         cache: Path,
         metrics: Sequence[ImageMetric],
-        encoder: ImageTextEncoder | None,
+        encoder: ImageEncoder | None,
         limits: ImageLimits,
         thumbnail: int,
         workers: int,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from scoring.pictures import Picture
 from scoring.shards import Shard
 from scoring.store import KeyedStore, content_key
 
+if TYPE_CHECKING:
+    from scoring.encoders.base import ImageTextEncoder
+
 NOTES = pa.field("notes", pa.string())
 
 
@@ -39,7 +42,9 @@ class Mapper:
     Args:
         cache: Root of the content-addressed stores.
         metrics: Sample metrics to compute.
-        images: The image stage; its encoder also encodes the texts.
+        images: The image stage.
+        encoder: Encodes the texts, into the space of the stage's image vectors; ``None``: nothing
+            embeds.
 
     Attributes:
         computed: Rows really computed, per metric, and ``texts_encoded``.
@@ -47,10 +52,16 @@ class Mapper:
         seconds: Where the time went.
     """
 
-    def __init__(self, cache: Path, metrics: Sequence[SampleMetric], images: ImageStage) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        metrics: Sequence[SampleMetric],
+        images: ImageStage,
+        encoder: ImageTextEncoder | None,
+    ) -> None:
         self.metrics = list(metrics)
         self.images = images
-        self.encoder = images.encoder
+        self.encoder = encoder
         self.stores = {
             metric.spec.name: KeyedStore(
                 store_folder(cache, metric),
@@ -91,18 +102,22 @@ class Mapper:
     def columns(self, shard: Shard) -> tuple[dict[str, pa.Array], list[list[str]]]:
         """All columns of a shard, null in bad rows, and per row what explains its nulls."""
         good = shard.good
+        # a picture alone is asked about itself only
+        worded = [index for index in good if not shard.samples[index].is_picture]
         notes: list[list[str]] = [[] for _ in range(len(shard))]
         columns: dict[str, pa.Array] = {}
         vectors = dict(zip(good, self.image_vectors(shard), strict=True))
         for metric in self.metrics:
             name = metric.spec.name
             with self.clock(name):
-                rows = self._rows(metric, shard, vectors)
+                rows = self._rows(metric, shard, worded, vectors)
             for column in metric.spec.columns:
-                columns[column.name] = _spread(rows[column.name], good, len(shard))
-            for index, note in zip(good, rows["notes"].to_pylist(), strict=True):
+                columns[column.name] = _spread(rows[column.name], worded, len(shard))
+            for index, note in zip(worded, rows["notes"].to_pylist(), strict=True):
                 if note:
                     notes[index].append(f"{name}: {note}")
+            for index in set(good).difference(worded):
+                notes[index].append(f"{name}: no text")
         pictured = [index for index in good if shard.image_keys[index]]
         for name, store in self.images.measured.items():
             rows = store.take([shard.image_keys[index][0] for index in pictured])
@@ -136,7 +151,8 @@ class Mapper:
         """Per sample one image and one response vector (renormalised means), NaN where none."""
         from scoring.metrics.alignment import pieces
 
-        split = [pieces(shard.samples[index].response) for index in shard.good]
+        responses = [shard.samples[index].response for index in shard.good]
+        split = [pieces(response) if response else [] for response in responses]
         texts = self.embed_texts([piece for row in split for piece in row])
         spaces = (self.image_vectors(shard), _split(texts, [len(row) for row in split]))
         blocks = []
@@ -158,10 +174,17 @@ class Mapper:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def _rows(self, metric: SampleMetric, shard: Shard, vectors: dict[int, np.ndarray]) -> pa.Table:
+    def _rows(
+        self,
+        metric: SampleMetric,
+        shard: Shard,
+        chosen: Sequence[int],
+        vectors: dict[int, np.ndarray],
+    ) -> pa.Table:
+        """Columns and notes of the ``chosen`` rows, in their order."""
         store = self.stores[metric.spec.name]
-        keys = [shard.contents[index] for index in shard.good]
-        first = {shard.contents[index]: index for index in reversed(shard.good)}
+        keys = [shard.contents[index] for index in chosen]
+        first = {shard.contents[index]: index for index in reversed(chosen)}
         missing = store.missing(keys)
         failed: dict[bytes, int] = {}
         unkept = store.schema.empty_table()

@@ -117,6 +117,7 @@ def sample_columns(shard: Shard) -> dict[str, Any]:
         "content": shard.contents,
         "status": shard.status,
         "error": shard.errors,
+        "label": [sample.label for sample in samples],
     }
 
 

@@ -36,9 +36,13 @@ SAMPLES = pa.schema(
         ("content", pa.binary(16)),
         ("status", pa.string()),
         ("error", pa.string()),
+        ("label", pa.string()),
     ]
 )
-"""``content`` hashes instruction, response and image bytes; ``status`` is "ok" or "bad"."""
+"""``content`` hashes instruction, response and image bytes; ``status`` is "ok" or "bad".
+
+``label`` is the class of a picture, null for pairs; older runs lack it, and null is read there.
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Run:
 
     def samples(self, columns: list[str] | None = None) -> pa.Table:
         """What each row is, in input order (columns of :data:`SAMPLES`)."""
-        return self._table("samples.parquet", columns)
+        stored, names = self._stored(columns)
+        return _with_labels(self._table("samples.parquet", stored), names)
 
     def _table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         try:
@@ -103,8 +108,25 @@ class Run:
 
     def iterate_samples(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """The same, a batch at a time."""
+        stored, names = self._stored(columns)
         with pq.ParquetFile(self.folder / "samples.parquet") as file:
-            yield from file.iter_batches(columns=columns)
+            for batch in file.iter_batches(columns=stored):
+                yield _with_labels(batch, names)
+
+    def _stored(self, columns: list[str] | None) -> tuple[list[str] | None, list[str] | None]:
+        """Which columns to read; and which to give, where a label must be added to them."""
+        if (columns is not None and "label" not in columns) or self._has_labels:
+            return columns, None
+        names = SAMPLES.names if columns is None else columns
+        return [name for name in names if name != "label"], names
+
+    @cached_property
+    def _has_labels(self) -> bool:
+        """Whether it was written since there are labels."""
+        try:
+            return "label" in pq.read_schema(self.folder / "samples.parquet").names
+        except (pa.ArrowException, OSError):
+            return True  # said in full by whoever reads it
 
     def embedding(self, name: str) -> np.ndarray | None:
         """``"image"`` or ``"text"``: (N, dim) float16 memory map, NaN rows where missing."""
@@ -136,6 +158,13 @@ class Run:
         }
         known = declared_columns() | imported
         return {name: known[name] for name in self.scores.column_names if name in known}
+
+
+def _with_labels(rows: Any, names: list[str] | None) -> Any:
+    """A table or batch with the columns ``names``, the label null; ``None``: as it is."""
+    if names is None:
+        return rows
+    return rows.append_column("label", pa.nulls(len(rows), pa.string())).select(names)
 
 
 def numeric_columns(scores: pa.Table) -> dict[str, np.ndarray]:

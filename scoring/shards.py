@@ -106,6 +106,6 @@ def _readable(sample: Sample) -> list[ImageRef]:
 def _problem(sample: Sample) -> str | None:
     if sample.error is not None:
         return sample.error
-    if not sample.response:
+    if not sample.response and not sample.is_picture:
         return "response is empty"
     return next((ref.error for ref in sample.images if ref.error is not None), None)

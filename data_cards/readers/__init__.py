@@ -11,6 +11,7 @@ from data_cards.readers import parquet  # noqa: F401
 from data_cards.readers import delimited  # noqa: F401
 from data_cards.readers import json_conversations  # noqa: F401
 from data_cards.readers import imagefolder  # noqa: F401
+from data_cards.readers import pictures  # noqa: F401
 from data_cards.readers.base import Format, format_named, formats, register_format
 
 __all__ = ["Format", "format_named", "formats", "register_format"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from data_cards.counted import counted
 from data_cards.errors import BadInputError
@@ -54,6 +54,21 @@ class Format(Protocol):
 
     def count_hint(self, source: Source) -> int | None:
         """Number of records if that is cheap to know, else ``None``."""
+
+
+@runtime_checkable
+class PictureFormat(Protocol):
+    """A format that knows a corpus of pictures by other signs than it knows pairs."""
+
+    def recognise_pictures(self, path: Path) -> str | None:
+        """Why this path holds pictures in this format; ``None`` if it does not."""
+
+
+def recognised(kind: Format, path: Path, pictures: bool) -> str | None:
+    """Why a path is of a format, as pairs or as pictures; ``None`` if it is not."""
+    if pictures and isinstance(kind, PictureFormat):
+        return kind.recognise_pictures(path)
+    return kind.recognise(path)
 
 
 _REGISTRY: dict[str, Format] = {}

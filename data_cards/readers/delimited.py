@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from data_cards.columns import recognise_columns
+from data_cards.columns import recognise_columns, recognise_label
 from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from data_cards.json_stream import not_unicode, refuse_foreign_encoding
@@ -117,7 +117,10 @@ class _Delimited:
     def fields(self, source: Source) -> list[str]:
         header = _header(source.file)
         twice = {name for name in header if header.count(name) > 1}
-        if twice & set(recognise_columns(header).values()):
+        used = set(recognise_columns(header).values())
+        if source.pictures:
+            used.add(recognise_label(header) or "")
+        if twice & used:
             raise BadInputError(
                 f"{source.file}: two columns are called {sorted(twice)[0]!r}", "Rename one of them."
             )

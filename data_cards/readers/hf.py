@@ -57,9 +57,10 @@ class HuggingFace:
         return recognise_columns(fields)
 
     def read(self, source: Source) -> Iterator[Sample]:
-        reader = record_reader(source)
+        dataset = _load(source)
+        reader = record_reader(source, classes=_class_names(dataset.features))
         row = 0
-        for table in _tables(_load(source), source):
+        for table in _tables(dataset, source):
             names = mapped_names(source, table.column_names)
             for record in batch_records(table.select(names)):
                 yield row_sample(reader, record, row, f"{source.name}:row {row}")
@@ -185,6 +186,17 @@ def _subset_problem(error: Exception, hub: HubData, subset: str | None) -> BadIn
     return BadInputError(
         f"the data set {hub.id} has no configuration {subset!r}", f"{guess}There are: {listed}."
     )
+
+
+def _class_names(features: Any) -> dict[str, list[str]]:
+    """Column to the names of its classes, where it is a ``ClassLabel`` that has them."""
+    import datasets
+
+    return {
+        name: list(feature.names)
+        for name, feature in (features or {}).items()
+        if isinstance(feature, datasets.ClassLabel) and feature.names
+    }
 
 
 def _rows_declared(dataset: Any) -> int | None:

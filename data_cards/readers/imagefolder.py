@@ -40,17 +40,25 @@ def metadata_file(folder: Path) -> Path | None:
 
 def walk_images(folder: Path) -> Iterator[Path]:
     """Images below a folder, sorted by name folder by folder; links to folders not followed."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise BadInputError(f"cannot read {folder}: {error.strerror}") from error
-    for entry in entries:
-        if entry.name.startswith("."):
+    open_folders = [_entries(folder)]
+    while open_folders:
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk_images(Path(entry.path))
+        elif entry.is_dir(follow_symlinks=False):
+            open_folders.append(_entries(entry.path))
         elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
             yield Path(entry.path)
+
+
+def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return iter(sorted(entries, key=lambda entry: entry.name))
+    except OSError as error:
+        raise BadInputError(f"cannot read {folder}: {error.strerror}") from error
 
 
 @register_format
@@ -73,6 +81,10 @@ class ImageFolder:
             if image.with_suffix(".txt").is_file():
                 return "a folder of images with captions in .txt files"
         return None
+
+    def recognise_pictures(self, path: Path) -> str | None:
+        # without a metadata file it is a folder of pictures, captions or not
+        return self.recognise(path) if metadata_file(path) is not None else None
 
     def fields(self, source: Source) -> list[str]:
         metadata = metadata_file(source.file)
@@ -119,7 +131,7 @@ class ImageFolder:
             count = row + 1
             if row in wanted:
                 for file in (image, image.with_suffix(".txt")):
-                    _copy_file(file, target / file.relative_to(source.file))
+                    copy_file(file, target / file.relative_to(source.file))
             if row >= wanted.last:
                 break
         wanted.check(count)
@@ -158,7 +170,8 @@ def _caption(path: Path) -> tuple[str, str | None]:
         return "", f"cannot read {path.name}: {error.strerror}"
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, if it is one and no link."""
     if source.is_symlink() or not source.is_file():  # a link may lead out of the folder
         return
     with source.open("rb") as file, replacing(target) as out:

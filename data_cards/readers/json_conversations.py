@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 100
 _SUFFIXES = (".json", ".jsonl", ".ndjson")
+_Why = Callable[[list[dict[str, Any]]], str | None]
 
 
 def first_objects(path: Path) -> list[dict[str, Any]]:
@@ -54,10 +55,13 @@ class _JsonFormat:
     _defaults: ClassVar[dict[str, str]]
 
     def recognise(self, path: Path) -> str | None:
+        return self._recognised(path, self._recognise)
+
+    def _recognised(self, path: Path, why: _Why) -> str | None:
         if not path.is_file() or path.suffix.lower() not in (*_SUFFIXES, ""):
             return None
         objects = first_objects(path)
-        reason = self._recognise(objects) if objects else None
+        reason = why(objects) if objects else None
         if reason is None:
             return None
         return f"{'a JSON array' if is_array(path) else 'JSON Lines'} whose records {reason}"
@@ -198,6 +202,13 @@ class FlatJson(_JsonFormat):
 
     def columns(self, fields: Sequence[str]) -> dict[str, str]:
         return recognise_columns(fields)
+
+    def recognise_pictures(self, path: Path) -> str | None:
+        return self._recognised(path, self._recognise_pictures)
+
+    def _recognise_pictures(self, objects: list[dict[str, Any]]) -> str | None:
+        found = recognise_columns(dict.fromkeys(key for o in objects for key in o))
+        return "are flat, with a field for the image" if "images" in found else None
 
     def _recognise(self, objects: list[dict[str, Any]]) -> str | None:
         found = recognise_columns(dict.fromkeys(key for o in objects for key in o))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from data_cards.records import RecordReader, record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from data_cards.sample import Sample
@@ -76,10 +78,10 @@ class Parquet:
         return recognise_columns(fields)
 
     def read(self, source: Source) -> Iterator[Sample]:
-        reader = record_reader(source)
         row = 0
         for path in parquet_files(source.file):
             with open_parquet(path) as table:
+                reader = record_reader(source, classes=class_names(table.schema_arrow))
                 names = mapped_names(source, table.schema_arrow.names)
                 for local, record in enumerate(_records(table, names, path)):
                     yield row_sample(reader, record, row, f"{path.name}:row {local}")
@@ -139,6 +141,21 @@ def mapped_names(source: Source, names: Sequence[str]) -> list[str]:
     """Those of the columns that the mapping asks for; the others are never read."""
     mapped = {name for field in source.columns.values() for name in field.split("|") if name}
     return [name for name in names if name in mapped]
+
+
+def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Column to the names of its classes, as ``datasets`` writes them into a file's schema."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            name: list(map(str, feature["names"]))
+            for name, feature in features.items()
+            if isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and isinstance(feature.get("names"), list)
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}  # written by something else
 
 
 def row_sample(reader: RecordReader, record: dict[str, Any] | str, row: int, where: str) -> Sample:

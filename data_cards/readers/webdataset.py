@@ -8,8 +8,7 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,7 +17,8 @@ from data_cards.counted import counted
 from data_cards.errors import BadInputError, BadRowError
 from data_cards.readers.base import Wanted, register_format
 from data_cards.readers.imagefolder import IMAGE_SUFFIXES
-from data_cards.readers.tar_members import BLOCK, Member, iter_members, open_tar_bytes
+from data_cards.readers.tar_groups import CAPTIONS, TEXTS, Group, iter_groups
+from data_cards.readers.tar_members import BLOCK, Member, open_tar_bytes
 from data_cards.records import record_reader
 from data_cards.replacing import refuse_overwriting, replacing
 from data_cards.sample import ImageRef
@@ -31,8 +31,7 @@ MAX_MEMBER = 1 << 28
 """Largest member that is read, in bytes."""
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
-_CAPTIONS = ("txt", "caption", "cap", "text")
-_KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")
+_CLASS = "cls"
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 _MAX_SHARDS = 100_000
 
@@ -69,61 +68,6 @@ def expand_braces(pattern: str) -> Iterator[str]:
         yield from expand_braces(pattern[: match.start()] + choice + pattern[match.end() :])
 
 
-@dataclass(slots=True)
-class _Group:
-    key: str
-    members: list[tuple[str, Member]] = field(default_factory=list)
-    before: str | None = None
-    damage: str | None = None
-
-    def whole(self) -> bool:
-        kinds = {extension.rpartition(".")[2].lower() for extension, _ in self.members}
-        image = any("." + kind in IMAGE_SUFFIXES for kind in kinds)
-        return image and bool(kinds & {*_CAPTIONS, "json"})
-
-
-def iter_groups(file: IO[bytes]) -> Iterator[_Group]:
-    """Group consecutive members by key (name up to the first dot of its last part).
-
-    Damage is laid to the neighbour that lacks its image or its text; where neither does, it is
-    a group by itself, with no members.
-    """
-    current: _Group | None = None
-    pending: str | None = None
-    for member in iter_members(file):
-        if member.damage is not None:
-            pending = member.damage
-            continue
-        match = _KEY.fullmatch(member.name)
-        if match is None:
-            continue
-        if current is not None and match[1] == current.key:
-            current.damage = current.damage or pending
-            pending = None
-        else:
-            if current is not None:
-                if pending is not None and not current.whole():
-                    current.damage, pending = pending, None
-                yield from _settled(current)
-            current, pending = _Group(match[1], before=pending), None
-        current.members.append((match[2], member))
-    if current is not None:
-        if pending is not None and not current.whole():
-            current.damage, pending = pending, None
-        yield from _settled(current)
-    if pending is not None:
-        yield _Group("", damage=pending)
-
-
-def _settled(group: _Group) -> Iterator[_Group]:
-    if group.before is not None:
-        if group.whole():
-            yield _Group("", damage=group.before)
-        else:
-            group.damage = group.before
-    yield group
-
-
 @register_format
 class WebDataset:
     """Images as bytes; the text from ``key.txt`` or from fields of ``key.json``."""
@@ -142,14 +86,18 @@ class WebDataset:
         return None
 
     def fields(self, source: Source) -> list[str]:
+        found: dict[str, Any] = {}
+        texts = {*TEXTS, _CLASS} if source.pictures else TEXTS
         for shard in shards(source.file)[:1]:
             with _opened(shard) as file:
-                for group in itertools.islice(iter_groups(file), 100):
+                for group in itertools.islice(iter_groups(file, texts), 100):
                     try:
-                        return list(_record(file, group)[0])
+                        found |= _record(file, group, texts)[0]
                     except BadRowError:
                         continue
-        return []
+                    if not source.pictures:  # not every picture need have a class
+                        return list(found)
+        return list(found)
 
     def columns(self, fields: Sequence[str]) -> dict[str, str]:
         found = recognise_columns(fields)
@@ -161,13 +109,14 @@ class WebDataset:
     def read(self, source: Source) -> Iterator[Sample]:
         columns = {**source.columns, "images": ""}
         reader = record_reader(source.with_images(None), columns)
+        texts = _texts(source)
         row = 0
         for shard in shards(source.file):
             with _opened(shard) as file:
-                for group in iter_groups(file):
+                for group in iter_groups(file, texts):
                     where = f"{shard.name}:{group.key}"
                     try:
-                        record, images = _record(file, group)
+                        record, images = _record(file, group, texts)
                         yield reader.sample(record, row, where, images, group.key)
                     except BadRowError as error:
                         yield reader.bad(row, where, error.reason)
@@ -177,12 +126,12 @@ class WebDataset:
         self, source: Source, rows: Sequence[int], out_dir: Path, copy_images: bool
     ) -> list[Path]:
         wanted = Wanted(rows, source.path)
-        tars = shards(source.file)
+        tars, texts = shards(source.file), _texts(source)
         written, row = [], 0
         for shard in tars:
             with _opened(shard) as file:
                 chosen = []
-                for group in iter_groups(file):
+                for group in iter_groups(file, texts):
                     if row in wanted:
                         chosen.append(group)
                     row += 1
@@ -204,7 +153,7 @@ class WebDataset:
         count = 0
         for shard in tars:
             with _opened(shard) as file:
-                count += sum(1 for _ in iter_groups(file))
+                count += sum(1 for _ in iter_groups(file, _texts(source)))
         return count
 
 
@@ -215,8 +164,27 @@ def _opened(shard: Path) -> IO[bytes]:
         raise BadInputError(f"cannot read {shard}: {error.strerror}") from error
 
 
-def _record(file: IO[bytes], group: _Group) -> tuple[dict[str, Any], tuple[ImageRef, ...]]:
-    """Read a group's members: the record (``__key__``, ``txt``, fields of the JSON), the images."""
+def _texts(source: Source) -> frozenset[str]:
+    """Kinds of members that are read beside the images: of pictures only those with a class."""
+    if not source.pictures:
+        return TEXTS
+    fields = (source.columns.get(noun, "") for noun in ("id", "label", "source"))
+    names = {name for field in fields for name in field.split("|")}
+    kinds = names & {_CLASS}
+    if "txt" in names:
+        kinds |= {*CAPTIONS}
+    if names - {"", "txt", "__key__", _CLASS}:
+        kinds |= {"json"}
+    return frozenset(kinds)
+
+
+def _record(
+    file: IO[bytes], group: Group, texts: Collection[str]
+) -> tuple[dict[str, Any], tuple[ImageRef, ...]]:
+    """Read a group's members: the record (``__key__``, ``txt``, fields of the JSON), the images.
+
+    The class of a picture is the record's ``cls``.
+    """
     if group.damage is not None:
         raise BadRowError(group.damage)
     record: dict[str, Any] = {"__key__": group.key}
@@ -225,11 +193,14 @@ def _record(file: IO[bytes], group: _Group) -> tuple[dict[str, Any], tuple[Image
         kind = extension.rpartition(".")[2].lower()
         if "." + kind in IMAGE_SUFFIXES:
             images.append((extension, ImageRef(member.name, data=_content(file, member))))
+        elif kind not in texts:
+            continue
         elif kind == "json":
             record = {**_fields(file, member), **record}
-        elif kind in _CAPTIONS:
+        else:
+            name = _CLASS if kind == _CLASS else "txt"
             try:
-                record["txt"] = _content(file, member).decode("utf-8-sig").strip()
+                record[name] = _content(file, member).decode("utf-8-sig").strip()
             except UnicodeDecodeError as error:
                 raise BadRowError(
                     f"{member.name} is not valid UTF-8 (at byte {error.start})"
@@ -262,7 +233,7 @@ def _content(file: IO[bytes], member: Member) -> bytes:
     return data
 
 
-def _write_tar(file: IO[bytes], groups: list[_Group], target: Path) -> None:
+def _write_tar(file: IO[bytes], groups: list[Group], target: Path) -> None:
     with replacing(target) as raw:
         compressed = target.suffix.lower() in (".gz", ".tgz")
         out = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if compressed else raw

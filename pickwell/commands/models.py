@@ -16,6 +16,11 @@ FORMS = {
     "reward": "hf-reward:OWNER/NAME[@REVISION] · hf-reward:FOLDER",
     "judge": "openai:MODEL@http://HOST:PORT/v1 · vllm:OWNER/NAME[@REVISION] · vllm:FOLDER",
 }
+IMAGE_FORMS = (
+    "every encoder · timm:NAME[.TAG][@REVISION] · timm:hf-hub:OWNER/NAME[@REVISION]"
+    " · timm:NAME[.TAG]@CHECKPOINT · timm:FOLDER · hf-image:OWNER/NAME[@REVISION]"
+    " · hf-image:FOLDER"
+)
 
 
 def models(
@@ -70,6 +75,7 @@ def _list() -> None:
     forms.add_column("what may be written", overflow="fold")
     for role in ROLES:
         forms.add_row(role, Text(FORMS[role]))
+    forms.add_row("images of prune", Text(IMAGE_FORMS))
     out.print(forms)
     out.print()
     out.print(

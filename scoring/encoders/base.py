@@ -1,4 +1,4 @@
-"""What an image-text encoder is."""
+"""What an image encoder is, and an image-text encoder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class ImageTextEncoder(Protocol):
-    """Maps images and texts into one space where cosine means alignment.
+class ImageEncoder(Protocol):
+    """Maps images to vectors whose cosine means likeness.
 
-    Constructing one is cheap; weights are loaded on the first encoding. No logit scale is ever
-    assumed: callers get unit vectors and take inner products.
+    Constructing one is cheap; weights are loaded on the first encoding.
     """
 
     @property
@@ -51,6 +50,13 @@ class ImageTextEncoder(Protocol):
 
     def encode_images(self, pixels: torch.Tensor) -> np.ndarray:
         """(n, 3, H, W) to unit float32 vectors of shape (n, dim)."""
+
+
+class ImageTextEncoder(ImageEncoder, Protocol):
+    """Maps images and texts into one space where cosine means alignment.
+
+    No logit scale is ever assumed: callers get unit vectors and take inner products.
+    """
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts to unit float32 vectors of shape (n, dim)."""

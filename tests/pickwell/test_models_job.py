@@ -7,7 +7,7 @@ import pytest
 import pickwell
 from pickwell import models_job
 from pickwell.config import ScoreConfig
-from pickwell.models_job import check_models
+from pickwell.models_job import IMAGES, check_models
 from tests.scoring.judge.fake_server import FakeServer
 
 DEAD = "openai:m@http://127.0.0.1:9/v1"
@@ -27,6 +27,15 @@ def test_a_judge_is_tried_on_one_pair():
 def test_a_model_that_gives_no_number_says_why():
     model = SimpleNamespace(rewards=lambda *_: [SimpleNamespace(value=None, reason="too long")])
     assert models_job._tried("reward", model).endswith("no number (too long)")
+
+
+def test_an_encoder_of_prune_is_tried_on_one_picture(tmp_path):
+    timm = pytest.importorskip("timm")
+    timm.models.save_for_hf(timm.create_model("test_vit"), tmp_path, safe_serialization=True)
+    (found,) = check_models(f"timm:{tmp_path}", load=True)
+    assert found.role == IMAGES and found.said.endswith("64 dimensions") and not found.problem
+    (found,) = check_models("timm:resnet5")
+    assert "knows no model" in found.problem and "resnet50" in found.remedy
 
 
 @pytest.mark.parametrize("typed", [{"models": "none,judge={}"}, {"judge": "{}"}])

@@ -59,6 +59,7 @@ def write_rows(folder: Path, world: World, rows: Sequence[int], ids: list[str] |
         "content": content,
         "status": status,
         "error": [None if s == "ok" else "torn" for s in status],
+        "label": [None] * len(rows),
     }
     pq.write_table(pa.table(table, schema=SAMPLES), folder / "samples.parquet")
     good = [i if s == "ok" else None for i, s in zip(rows, status, strict=True)]

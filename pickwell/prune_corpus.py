@@ -1,0 +1,209 @@
+"""A corpus of pictures as pruning sees it: read, checked and embedded once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from data_cards.errors import BadInputError
+from pickwell.config import PruneConfig, checked
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from data_cards.source import Source
+    from scoring.encoders.base import ImageTextEncoder
+    from scoring.run import Run
+
+Progress = Callable[[str, int, int | None], None]
+RUN = "run"
+"""Folder, in that of a pruned corpus, of its pictures' vectors and facts."""
+READING = (
+    *("encoder", "allow_pickle", "trust_remote_code", "format", "images", "columns", "split"),
+    *("subset", "streaming", "allow_urls", "limit", "max_pixels", "thumbnail"),
+)
+"""Options that made a run; a corpus that was pruned before keeps its own."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The pictures of a corpus as pruning sees them; n rows in input order.
+
+    Attributes:
+        ids: (n,) ids.
+        errors: n reasons of rows that could not be read, or ``None``.
+        matrix: (n, d) float16 memory map; NaN rows where there is no vector.
+        classes: (n,) whole numbers, -1 for none; ``None``: the data say nothing of classes.
+        class_names: Name of each class.
+        content: (n,) ``uint64``, equal where the bytes are.
+        groups: (n,) whole numbers of what must not be divided; ``None``: nothing.
+    """
+
+    ids: np.ndarray
+    errors: list[str | None]
+    matrix: np.ndarray
+    classes: np.ndarray | None
+    class_names: list[str]
+    content: np.ndarray
+    groups: np.ndarray | None
+
+    @property
+    def readable(self) -> np.ndarray:
+        """(n,) true where a picture could be read."""
+        import numpy as np
+
+        return np.array([error is None for error in self.errors], dtype=bool)
+
+
+def open_corpus(
+    corpus: str | Path,
+    folder: Path,
+    settings: PruneConfig,
+    *,
+    on_progress: Progress,
+    on_source: Callable[[Source], None] = lambda source: None,
+) -> tuple[Run, Source, PruneConfig]:
+    """The run of a corpus: made in ``folder``, or taken over from a corpus pruned before."""
+    import shutil
+
+    from scoring.run import Run
+
+    before = Path(corpus) / RUN if not str(corpus).startswith("hf://") else None
+    if before is not None and (before / "run.json").is_file():
+        shutil.copytree(before, folder)
+        run = Run.open(folder)
+        settings = _as_before(settings, run)
+        source = _open_source(run.manifest["input"]["path"], settings, run.manifest["input"])
+        on_source(source)
+        return run, source, settings
+    source = _open_source(corpus, settings)
+    on_source(source)
+    return _embed(source, folder, settings, on_progress), source, settings
+
+
+def corpus_of(run: Run, group: str | None = None) -> Corpus:
+    """The pictures of a run as arrays.
+
+    Args:
+        run: The run.
+        group: Regular expression; what its first group (or the whole of it) finds in an id says
+            what belongs together.
+
+    Raises:
+        BadInputError: The run has no vectors.
+    """
+    import numpy as np
+
+    matrix = run.embedding("image")
+    if matrix is None:
+        raise BadInputError(f"{run.folder} holds no vectors.", "Prune from the pictures again.")
+    ids: list[str] = []
+    errors: list[str | None] = []
+    labels: list[str | None] = []
+    content: list[int] = []
+    for batch in run.iterate_samples(["id", "error", "label", "image_keys"]):
+        ids += batch["id"].to_pylist()
+        errors += batch["error"].to_pylist()
+        labels += batch["label"].to_pylist()
+        for keys in batch["image_keys"].to_pylist():
+            content.append(int.from_bytes(keys[0][:8], "little") if keys else 0)
+    names = sorted({label for label in labels if label is not None})
+    classes = None
+    if names:
+        number = {name: place for place, name in enumerate(names)}
+        classes = np.array([-1 if label is None else number[label] for label in labels], np.int64)
+    groups = None
+    if group is not None:
+        found = [_grouped(group, id_) for id_ in ids]
+        groups = np.unique(found, return_inverse=True)[1]
+    hashes = np.array(content, dtype=np.uint64)
+    return Corpus(np.asarray(ids, object), errors, matrix, classes, names, hashes, groups)
+
+
+def _open_source(
+    corpus: str | Path, settings: PruneConfig, described: dict[str, Any] | None = None
+) -> Source:
+    from data_cards.source import open_source
+
+    described = described or {}
+    return open_source(
+        corpus,
+        format=described.get("format") or settings.format,
+        images=settings.images,
+        columns=settings.columns or None,
+        split=settings.split,
+        config=settings.subset,
+        streaming=settings.streaming,
+        allow_urls=settings.allow_urls,
+        revision=described.get("revision"),
+        pictures=True,
+    )
+
+
+def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Progress) -> Run:
+    """Read, check and embed every picture once."""
+    from itertools import islice
+
+    from pickwell.scoring_job import _describe, engine_options
+    from scoring.encoders.registry import image_encoder_from_spec
+    from scoring.engine import make_metrics
+    from scoring.engine import score as run_engine
+    from scoring.metric import Models
+
+    encoder = image_encoder_from_spec(
+        settings.encoder,
+        allow_pickle=settings.allow_pickle,
+        trust_remote_code=settings.trust_remote_code,
+    )
+    # a corpus without words is never asked for vectors of texts
+    words = cast("ImageTextEncoder", encoder)
+    models = Models(settings.encoder, encoder=words, specs={"encoder": encoder.name})
+    total = source.count_hint()
+    samples = source.samples()
+    if settings.limit is not None:
+        samples = islice(samples, settings.limit)
+        total = settings.limit if total is None else min(total, settings.limit)
+    run = run_engine(
+        samples,
+        folder,
+        make_metrics(models, ["image_quality"]),
+        models,
+        engine_options(settings),
+        manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
+        total=total,
+        on_progress=on_progress,
+        embed=True,
+    )
+    if not run.manifest["rows"]:
+        raise BadInputError(f"{source.given or source.path} holds no picture.", "Check the path.")
+    if not run.manifest["status"].get("ok"):
+        first = next(error for error in run.samples(["error"])["error"].to_pylist() if error)
+        raise BadInputError(
+            f"No picture of {source.given or source.path} can be read; the first: {first}.",
+            "Pictures elsewhere are found with --images.",
+        )
+    return run
+
+
+def _as_before(settings: PruneConfig, run: Run) -> PruneConfig:
+    """The options, those of reading and embedding as the run was made."""
+    stored = checked(PruneConfig, run.manifest["options"], str(run.folder / "run.json"))
+    default = PruneConfig()
+    for name in READING:
+        given = getattr(settings, name)
+        if given not in (getattr(default, name), getattr(stored, name)):
+            raise BadInputError(
+                f"--{name.replace('_', '-')} is that of the first time for a corpus pruned before.",
+                "Prune from the pictures again.",
+            )
+    return settings.model_copy(update={name: getattr(stored, name) for name in READING})
+
+
+def _grouped(pattern: str, id_: str) -> str:
+    found = re.search(pattern, id_)
+    if found is None:
+        return id_
+    return found[1] if found.groups() and found[1] is not None else found[0]

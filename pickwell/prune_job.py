@@ -1,0 +1,222 @@
+"""``prune``: embed a corpus of pictures, rank it by distance to its prototypes, keep a share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_cards.errors import BadInputError
+from pickwell.config import PruneConfig, checked
+from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
+
+if TYPE_CHECKING:
+    from data_cards.source import Source
+    from selector.prune.corpus import Pruned, PruneOptions
+    from selector.prune.pilot import Pilot
+    from selector.prune.robust import Robustness
+
+CURVE = (0.2, 0.4, 0.6, 0.8)
+"""Kept fractions that probes are tried at beside the one asked for."""
+
+
+@dataclass(frozen=True)
+class PrunedCorpus:
+    """What ``prune`` gives back.
+
+    Attributes:
+        folder: Where it lies.
+        pruned: What stays and goes; ``pruned.selection`` has every picture with its reason.
+        strategy: What was done.
+        why: Why, where it was not asked for.
+        pilot: The probes; ``None``: none were trained.
+        robustness: Other numbers of prototypes.
+        recall: Of duplicates: pictures of a sample that have one anywhere, and in their cluster.
+    """
+
+    folder: Path
+    pruned: Pruned
+    strategy: str
+    why: str
+    pilot: Pilot | None
+    robustness: list[Robustness]
+    recall: tuple[int, int] | None
+
+
+def prune(
+    corpus: str | Path,
+    out: str | Path,
+    *,
+    config: PruneConfig | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+    on_source: Callable[[Source], None] = lambda source: None,
+    **options: Any,
+) -> PrunedCorpus:
+    """Prune a corpus of pictures into the folder ``out``.
+
+    Args:
+        corpus: A folder, file or ``hf://owner/name``; or a corpus that was pruned before, whose
+            vectors are taken as they are, so that another share runs no model.
+        out: Folder for ``kept.txt``, ``removed.txt``, ``selection.parquet``, ``report.html``, a
+            card, a manifest and ``run/``; a pruned corpus that is there is replaced.
+        config: All options at once; ``options`` override single fields, e.g. ``keep=0.5``.
+        on_progress: Called with stage, done and expected count.
+        on_source: Called when the format is recognised.
+        **options: Single fields of :class:`~pickwell.config.PruneConfig`.
+
+    Returns:
+        What stays, and the evidence.
+
+    Raises:
+        BadInputError: Where corpus or options cannot be used.
+    """
+    from pickwell.prune_files import write_folder
+    from pickwell.selection_files import replaced_folder
+    from pickwell.selection_job import refuse_foreign_selection
+
+    settings = config or PruneConfig()
+    if options:
+        settings = checked(PruneConfig, {**settings.model_dump(), **options}, "options of prune")
+    folder = Path(out)
+    refuse_foreign_selection(folder)
+    with replaced_folder(folder) as work:
+        run, source, settings = open_corpus(
+            corpus, work / RUN, settings, on_progress=on_progress, on_source=on_source
+        )
+        pictures = corpus_of(run, settings.group)
+        made = prune_pictures(pictures, folder, settings, on_progress)
+        write_folder(work, run, source, pictures, made, settings, on_progress)
+    return made
+
+
+def prune_pictures(
+    pictures: Corpus, folder: Path, settings: PruneConfig, on_progress: Progress
+) -> PrunedCorpus:
+    """Decide what stays, and gather the evidence; nothing is written."""
+    from selector.prune.corpus import find_prototypes
+    from selector.prune.corpus import prune as decide
+    from selector.prune.duplicates import recall
+
+    wanted = _options(settings, pictures)
+    pilot = run_probes(pictures, settings, wanted, on_progress)
+    strategy, why = settings.strategy, f"--strategy {settings.strategy}"
+    if strategy == "auto":
+        if pilot is None:
+            raise _no_pilot(pictures, settings)
+        strategy, why = pilot.strategy, pilot.why
+    wanted = replace(wanted, strategy=strategy)
+    prototypes = find_prototypes(
+        pictures.matrix, wanted, pictures.readable, pictures.classes, on_progress
+    )
+    pruned = decide(
+        pictures.matrix, pictures.ids, wanted, errors=pictures.errors, classes=pictures.classes,
+        class_names=pictures.class_names, content=pictures.content, prototypes=prototypes,
+        on_progress=on_progress,
+    )  # fmt: skip
+    found = None
+    if pruned.duplicates is not None:
+        found = recall(
+            pictures.matrix, prototypes.labels, pictures.ids, pruned.duplicates.threshold,
+            seed=settings.seed,
+        )  # fmt: skip
+    others = _robustness(pictures, settings, wanted, pruned, on_progress)
+    return PrunedCorpus(folder, pruned, strategy, why, pilot, others, found)
+
+
+def run_probes(
+    pictures: Corpus, settings: PruneConfig, wanted: PruneOptions, on_progress: Progress
+) -> Pilot | None:
+    """Probes on what each strategy would keep; ``None`` where there is nothing to learn."""
+    import numpy as np
+
+    from selector.prune.pilot import LEAST, STRATEGIES, run_pilot
+
+    classes = pictures.classes
+    if settings.probe == "none" or classes is None:
+        return None
+    usable = pictures.readable
+    known = classes[usable & (classes >= 0)]
+    if len(known) < 2 * LEAST or len(np.unique(known)) < 2:
+        return None
+    rows = int(usable.sum())
+    share = settings.keep if settings.count is None else min(1.0, settings.count / rows)
+    strategies = (*STRATEGIES, "moderate") if settings.strategy == "moderate" else STRATEGIES
+    return run_pilot(
+        pictures.matrix, classes, pictures.ids, fraction=share, usable=usable,
+        groups=pictures.groups, supervised=settings.supervised, prototypes=settings.prototypes,
+        balance=settings.balance if wanted.balance_by == "labels" else 0.0,
+        random_share=settings.random_share, fractions=CURVE, seeds=settings.probe_seeds,
+        probe=settings.probe, seed=settings.seed, on_progress=on_progress, strategies=strategies,
+    )  # fmt: skip
+
+
+def _robustness(
+    pictures: Corpus,
+    settings: PruneConfig,
+    wanted: PruneOptions,
+    pruned: Pruned,
+    on_progress: Progress,
+) -> list[Robustness]:
+    """The same with other numbers of prototypes."""
+    from selector.prune.probe import split_rows
+    from selector.prune.robust import over_prototypes
+
+    if not settings.robust or settings.supervised or wanted.strategy == "random":
+        return []
+    divided = None
+    if pictures.classes is not None and settings.probe != "none":
+        divided = split_rows(
+            pictures.ids, pictures.classes, pictures.readable, groups=pictures.groups,
+            seed=settings.seed,
+        )  # fmt: skip
+        divided = divided if all(map(len, divided)) else None
+    return over_prototypes(
+        pictures.matrix, pictures.ids, wanted, pruned.kept.rows,
+        len(pruned.prototypes.centres), errors=pictures.errors, classes=pictures.classes,
+        train_test=divided, probe="linear" if settings.probe == "none" else settings.probe,
+        on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _options(settings: PruneConfig, pictures: Corpus) -> PruneOptions:
+    """What the decision needs, ``auto`` put in words."""
+    from selector.prune.corpus import PruneOptions
+
+    by = settings.balance_by
+    if by == "auto":
+        by = "labels" if pictures.classes is not None else "clusters"
+    return PruneOptions(
+        keep=settings.keep,
+        count=settings.count,
+        prototypes=settings.prototypes,
+        supervised=settings.supervised,
+        balance_by=by,
+        balance=settings.balance,
+        random_share=settings.random_share,
+        duplicates=settings.duplicates,
+        duplicates_share=settings.duplicates_share,
+        duplicates_first=settings.duplicates_first,
+        chains=settings.chains,
+        seed=settings.seed,
+    )
+
+
+def _no_pilot(pictures: Corpus, settings: PruneConfig) -> BadInputError:
+    """Why ``auto`` cannot decide, and what speaks for what."""
+    from selector.prune.prototypes import default_prototype_count
+
+    rows = int(pictures.readable.sum())
+    count = settings.prototypes or default_prototype_count(max(1, rows))
+    if settings.probe == "none":
+        why = "--probe none leaves nothing to decide by"
+    elif pictures.classes is None:
+        why = "the data have no classes that a probe could be trained on"
+    else:
+        why = "there are too few pictures with a class to train a probe on"
+    return BadInputError(
+        f"--strategy auto decides by cheap probes, but {why} ({rows:,} readable pictures, "
+        f"{rows / count:,.0f} for each of {count:,} prototypes).",
+        "Name a strategy: hard where data are plentiful, easy where they are scarce, random where "
+        "you cannot tell; or the column of classes with --columns label=NAME.",
+    )

@@ -1,0 +1,291 @@
+"""The report of a pruned corpus: what stays and what goes, as pictures, and the evidence."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickwell.report.pages import style, template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from pickwell.config import PruneConfig
+    from pickwell.prune_corpus import Corpus
+    from pickwell.prune_job import PrunedCorpus
+    from scoring.run import Run
+
+_STYLES = ("style.css", "charts.css", "comparison.css", "prune.css")
+SHOWN = 48
+"""Pictures in each of the two galleries."""
+CLUSTERS = 16
+ROW = 6
+"""Pictures at either end of a cluster."""
+PAIRS = 24
+GROUPS = 30
+BROKEN = 20
+
+
+def write_prune_page(
+    path: Path,
+    run: Run,
+    pictures: Corpus,
+    made: PrunedCorpus,
+    settings: PruneConfig,
+    command: str,
+) -> Path:
+    """Write the page; it is complete or not there at all."""
+    from data_cards.replacing import replacing
+
+    page = _page(run, pictures, made, settings, command)
+    with replacing(path, "w") as file:
+        for chunk in template("prune.html").generate(page=page, style=style(_STYLES)):
+            file.write(chunk)
+    return path
+
+
+class _Thumbnails:
+    """Pictures of rows as ``data:`` addresses; only those that are shown are read."""
+
+    def __init__(self, run: Run) -> None:
+        self._keys = run.samples(["image_keys"])["image_keys"]
+        self._found = run.thumbnails()
+
+    def __call__(self, row: int) -> str | None:
+        keys = self._keys[int(row)].as_py()
+        data = self._found.get(keys[0]) if keys else None
+        return None if data is None else "data:image/webp;base64," + base64.b64encode(data).decode()
+
+
+def _page(
+    run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig, command: str
+) -> dict[str, Any]:
+    from pickwell.prune_plots import distances, probe_curve
+
+    pruned, thumbnail = made.pruned, _Thumbnails(run)
+    prototypes, kept = pruned.prototypes, pruned.kept
+    place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
+    table = pruned.selection.table
+
+    def card(row: int) -> dict[str, Any]:
+        classes = pictures.classes
+        label = "" if classes is None or classes[row] < 0 else pictures.class_names[classes[row]]
+        return {
+            "picture": thumbnail(row),
+            "id": str(pictures.ids[row]),
+            "label": label,
+            "distance": float(prototypes.distance[row]),
+            "kept": bool(stays[row]),
+        }
+
+    import numpy as np
+
+    stays = np.zeros(len(pictures.ids), bool)
+    stays[kept.rows] = True
+    gone = [place[id_] for id_ in _first(table, "not chosen", SHOWN, last=True)]
+    funnel = pruned.selection.funnel()
+    plots = [
+        {
+            "svg": _inline(distances(prototypes.distance, kept.rows)),
+            "caption": "Distance to the nearest prototype of all pictures that could be read.",
+        }
+    ]
+    if made.pilot is not None:
+        plots.insert(
+            0,
+            {
+                "svg": _inline(probe_curve(made.pilot)),
+                "caption": "Probes on frozen vectors, tested on pictures held out"
+                f" ({settings.probe_seeds} seeds, gains paired by seed).",
+            },
+        )
+    return {
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": command,
+        "kept": funnel["chosen"],
+        "read": sum(funnel.values()),
+        "funnel": [
+            {"stage": name, "count": funnel[key]}
+            for name, key in (
+                ("cannot be read", "failed"),
+                ("goes as a duplicate", "duplicate"),
+                ("goes by rank", "not chosen"),
+                ("stays", "chosen"),
+            )
+        ],
+        "strategy": made.strategy,
+        "lead": made.why,
+        "facts": _facts(run, pictures, made, settings),
+        "stays": [card(row) for row in kept.rows[:SHOWN]],
+        "goes": [card(row) for row in gone],
+        "clusters": _clusters(pictures, made, card),
+        "pairs": _pairs(made, card),
+        "recall": made.recall,
+        "plots": plots,
+        "probes": [] if made.pilot is None else made.pilot.table(),
+        "groups": _groups(pictures, made, stays),
+        "group_noun": "class" if pictures.classes is not None else "cluster",
+        "robustness": made.robustness,
+        "broken": [
+            {"id": id_, "reason": reason}
+            for id_, reason in zip(pictures.ids.tolist(), pictures.errors, strict=True)
+            if reason is not None
+        ][:BROKEN],
+        "limits": _limits(made, settings),
+    }
+
+
+def _first(table: Any, stage: str, count: int, last: bool = False) -> list[str]:
+    """Ids of a stage at one end of the table, which is sorted by what is kept sooner."""
+    import pyarrow.compute as pc
+
+    ids = table.filter(pc.equal(table["stage"], stage))["id"].to_pylist()
+    return ids[::-1][:count] if last else ids[:count]
+
+
+def _facts(
+    run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig
+) -> list[tuple[str, str]]:
+    source = run.manifest["input"]
+    prototypes, parameters = made.pruned.prototypes, made.pruned.selection.parameters
+    kind = "class means" if prototypes.names else "k-means prototypes"
+    how = f"{len(prototypes.centres):,} {kind}"
+    if not prototypes.names:
+        how += f", {prototypes.iterations:,} iterations"
+    by = parameters["balance_by"]
+    floor = "none" if by == "none" else f"{settings.balance:.0%} of the equal share, by {by}"
+    facts = [
+        ("Corpus", str(source["path"])),
+        ("Read as", source["how"]),
+        ("Encoder", str(run.manifest["models"]["specs"].get("encoder", settings.encoder))),
+        ("Prototypes", how),
+        ("Mean distance", f"{prototypes.objective:.4f}"),
+        ("Strategy", made.strategy),
+        ("Floor", floor),
+    ]
+    if pictures.classes is not None:
+        facts.append(("Classes", f"{len(pictures.class_names):,}"))
+    if settings.random_share:
+        facts.append(("Random mixed in", f"{settings.random_share:.0%}"))
+    return [*facts, *(("Note", note) for note in parameters["notes"])]
+
+
+def _clusters(pictures: Corpus, made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
+    """The largest clusters, their nearest and farthest pictures."""
+    import numpy as np
+
+    prototypes = made.pruned.prototypes
+    shown = []
+    for number in np.argsort(-prototypes.sizes, kind="stable")[:CLUSTERS]:
+        members = np.flatnonzero(prototypes.labels == number)
+        ranked = members[np.argsort(prototypes.distance[members], kind="stable")]
+        near, far = ranked[:ROW], ranked[ROW:][::-1][:ROW]
+        name = f"prototype {number}"
+        if prototypes.names:
+            name = pictures.class_names[prototypes.names[int(number)]]
+        elif pictures.classes is not None:
+            met = Counter(pictures.classes[members].tolist()).most_common(1)[0]
+            if met[0] >= 0:
+                name += f", mostly {pictures.class_names[met[0]]} ({met[1] / len(members):.0%})"
+        shown.append(
+            {
+                "name": name,
+                "size": len(members),
+                "near": [card(row) for row in near],
+                "far": [card(row) for row in far],
+            }
+        )
+    return shown
+
+
+def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
+    """Duplicates beside what stands for them, the least similar first: those to be doubted."""
+    import numpy as np
+
+    found = made.pruned.duplicates
+    if found is None:
+        return []
+    order = np.argsort(found.similarity, kind="stable")
+    half = order[: PAIRS // 2].tolist()
+    rest = [row for row in order[::-1][: PAIRS - len(half)].tolist() if row not in half]
+    return [
+        {
+            "goes": card(found.rows[row]),
+            "stays": card(found.rivals[row]),
+            "cosine": float(found.similarity[row]),
+        }
+        for row in half + rest
+    ]
+
+
+def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
+    """Classes, or clusters where there are none, before and after; the most changed first."""
+    import numpy as np
+
+    if pictures.classes is not None:
+        numbers, names = pictures.classes, list(pictures.class_names)
+    else:
+        numbers = made.pruned.prototypes.labels
+        names = [f"prototype {n}" for n in range(len(made.pruned.prototypes.centres))]
+    known = pictures.readable & (numbers >= 0)
+    before = np.bincount(numbers[known], minlength=len(names))
+    after = np.bincount(numbers[known & stays], minlength=len(names))
+    shares = after / np.maximum(before, 1)
+    order = np.argsort(shares, kind="stable")
+    if len(order) > GROUPS:
+        order = np.concatenate([order[: GROUPS // 2], order[-GROUPS // 2 :]])
+    floors = made.pruned.kept.floors
+    return [
+        {
+            "name": names[n],
+            "before": int(before[n]),
+            "after": int(after[n]),
+            "share": float(shares[n]),
+            "floor": floors.get(int(n)),
+        }
+        for n in order
+        if before[n]
+    ]
+
+
+def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
+    lines = [
+        "Distance to a prototype is no judgement of quality: it says how unlike the others a"
+        " picture is, to this encoder.",
+    ]
+    if made.strategy == "hard":
+        lines.append(
+            "Keep-hard keeps broken and mislabelled pictures first: look at the first of those that"
+            " stay, above."
+        )
+    if made.pilot is None:
+        lines.append(
+            "No probe was trained: whether this choice is better than random is not known."
+        )
+    else:
+        lines.append(
+            "Probes are small models on frozen vectors. Training a network from scratch may rank"
+            " the strategies otherwise."
+        )
+    if made.recall is not None and made.recall[0] > made.recall[1]:
+        lines.append(
+            "Duplicates are looked for inside clusters: of a sample of pictures"
+            f" {made.recall[0]:,} have one, {made.recall[1]:,} of them in their own cluster."
+        )
+    if settings.strategy == "auto":
+        lines.append(
+            "The probes that chose the strategy were trained on this corpus: their figures for the"
+            " chosen one are a little too good."
+        )
+    return lines
+
+
+def _inline(svg: str) -> str:
+    """The drawing alone, without what stands before it in a document of its own."""
+    return re.sub(r"^.*?(?=<svg)", "", svg, count=1, flags=re.DOTALL)

@@ -1,0 +1,253 @@
+"""Hard or easy? A pilot decides: cheap probes trained on what each strategy would keep.
+
+The paper gives no threshold (Sorscher et al. 2022, arXiv 2206.14486): keeping hard images wins
+where data are plentiful and keeping easy ones where they are scarce, and both can lose to random.
+So it is tried out, on rows that no probe has seen, at the target fraction and several sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from selector.prune.class_means import class_means
+from selector.prune.probe import Probe, accuracy, split_rows
+from selector.prune.prototypes import default_prototype_count, fit_prototypes
+from selector.prune.rule import Strategy, keep
+
+STRATEGIES: tuple[Strategy, ...] = ("hard", "easy", "random")
+LEAST = 50
+"""Rows to train on, below which a size says nothing."""
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One probe.
+
+    Attributes:
+        strategy: What was kept.
+        share: Of the rows that could be trained on, those that were there before pruning.
+        rows: Rows that were there before pruning.
+        kept: Rows that the probe was trained on.
+        fraction: Of them.
+        prototypes: Prototypes that the difficulty was measured from.
+        seed: Of the division, the sample and the draws.
+        accuracy: On rows held out.
+    """
+
+    strategy: str
+    share: float
+    rows: int
+    kept: int
+    fraction: float
+    prototypes: int
+    seed: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What was tried, and what it says.
+
+    Attributes:
+        strategy: What to do.
+        why: The same in words, with its evidence.
+        trials: Every probe.
+    """
+
+    strategy: Strategy
+    why: str
+    trials: tuple[Trial, ...] = field(default=())
+
+    def table(self) -> list[dict[str, Any]]:
+        """One line for each size, fraction and strategy: mean accuracy, and the gain over random.
+
+        Gains are paired by seed; ``low`` and ``high`` are their 95 % interval (Student's t).
+        """
+        lines = []
+        cells: dict[tuple[float, float, str], list[Trial]] = {}
+        for trial in self.trials:
+            cells.setdefault((trial.share, trial.fraction, trial.strategy), []).append(trial)
+        for (share, fraction, strategy), here in cells.items():
+            mine = {trial.seed: trial.accuracy for trial in here}
+            other = {t.seed: t.accuracy for t in cells.get((share, fraction, "random"), [])}
+            gain, low, high = gain_over(mine, other)
+            lines.append(
+                {
+                    "share": share,
+                    "rows": round(float(np.mean([trial.rows for trial in here]))),
+                    "fraction": fraction,
+                    "strategy": strategy,
+                    "accuracy": float(np.mean(list(mine.values()))),
+                    "gain": gain,
+                    "low": low,
+                    "high": high,
+                    "seeds": len(mine),
+                }
+            )
+        return lines
+
+
+def gain_over(mine: dict[int, float], other: dict[int, float]) -> tuple[float, float, float]:
+    """Mean difference, paired by seed, with its 95 % interval; NaN where there is no pair."""
+    pairs = np.array([mine[seed] - other[seed] for seed in mine if seed in other])
+    if not len(pairs):
+        return (np.nan,) * 3
+    mean = float(pairs.mean())
+    if len(pairs) < 2:
+        return mean, np.nan, np.nan
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.975, len(pairs) - 1) * pairs.std(ddof=1) / np.sqrt(len(pairs)))
+    return mean, mean - half, mean + half
+
+
+def run_pilot(
+    matrix: np.ndarray,
+    classes: np.ndarray,
+    ids: np.ndarray,
+    *,
+    fraction: float,
+    usable: np.ndarray,
+    groups: np.ndarray | None = None,
+    supervised: bool = False,
+    prototypes: int | None = None,
+    balance: float = 0.5,
+    random_share: float = 0.0,
+    sizes: Sequence[float] = (0.1, 0.3, 1.0),
+    fractions: Sequence[float] = (),
+    strategies: Sequence[Strategy] = STRATEGIES,
+    seeds: int = 5,
+    probe: Probe = "linear",
+    most: int = 50_000,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Pilot:
+    """Try the strategies out, and decide.
+
+    For every seed a fifth of the rows (or groups) is held out; of the others samples of several
+    sizes are pruned as the corpus would be, prototypes and all, and a probe learns from the rest.
+
+    Args:
+        matrix: (n, d) embeddings, array or memory map.
+        classes: (n,) whole numbers; negative: not known. What the probe is to tell.
+        ids: (n,) distinct ids.
+        fraction: What shall be kept, in (0, 1].
+        usable: (n,) true where a row counts.
+        groups: (n,) what must not be divided between training and test; ``None``: nothing.
+        supervised: Difficulty from class means rather than k-means.
+        prototypes: k at full size, less in proportion in smaller samples; ``None``: the default.
+        balance: As in :func:`selector.prune.rule.keep`.
+        random_share: Likewise.
+        sizes: Shares of the rows that are pruned; the last decides.
+        fractions: Further kept fractions, tried at the last size.
+        strategies: Tried; random is always among them.
+        seeds: Repetitions.
+        probe: The kind.
+        most: Rows that a probe is trained on at most, before pruning.
+        seed: Of everything.
+        on_progress: Called with ``("pilot", done, expected)``.
+
+    Returns:
+        The pilot. It says ``"random"`` where neither hard nor easy is better than random with 95 %
+        confidence at the last size.
+
+    Raises:
+        BadInputError: There are too few rows with a class, or one class only.
+    """
+    tried = tuple(dict.fromkeys([*strategies, "random"]))
+    plan = {share: [fraction] for share in sizes}
+    plan[sizes[-1]] += [f for f in fractions if f != fraction]
+    trials: list[Trial] = []
+    for number in range(seeds):
+        train, test = split_rows(ids, classes, usable, groups=groups, seed=seed + number)
+        if len(train) < LEAST or not len(test) or len(np.unique(classes[train])) < 2:
+            raise BadInputError(
+                f"{len(train):,} rows to train a probe on and {len(test):,} to test it, of "
+                f"{len(np.unique(classes[train])):,} classes: too few for a pilot",
+                "Name a strategy: hard where data are plentiful, easy where they are scarce.",
+            )
+        pool = train[: min(len(train), most)]
+        for share, shares_kept in plan.items():
+            part = np.sort(pool[: round(share * len(pool))])
+            if len(part) >= LEAST:
+                trials += _trials(
+                    matrix, classes, ids, part, test, share, shares_kept, tried,
+                    supervised=supervised,
+                    prototypes=prototypes and max(2, round(prototypes * len(part) / len(train))),
+                    balance=balance, random_share=random_share, probe=probe, seed=seed + number,
+                )  # fmt: skip
+        if on_progress is not None:
+            on_progress("pilot", number + 1, seeds)
+    return _decided(tuple(trials), fraction)
+
+
+def _trials(
+    matrix: np.ndarray,
+    classes: np.ndarray,
+    ids: np.ndarray,
+    part: np.ndarray,
+    test: np.ndarray,
+    share: float,
+    fractions: Sequence[float],
+    strategies: Sequence[str],
+    *,
+    supervised: bool,
+    prototypes: int | None,
+    balance: float,
+    random_share: float,
+    probe: Probe,
+    seed: int,
+) -> list[Trial]:
+    """Prune one sample by every strategy to every fraction, and probe what is left."""
+    rows, own = np.asarray(matrix[part]), classes[part]
+    if supervised:
+        found = class_means(rows, own)
+    else:
+        count = prototypes or default_prototype_count(len(part), len(np.unique(own)))
+        found = fit_prototypes(rows, count, seed=seed)
+    made = []
+    for fraction, strategy in product(fractions, strategies):
+        kept = keep(
+            found.distance, ids[part],
+            strategy=strategy,  # type: ignore[arg-type]
+            fraction=fraction, groups=own, balance=balance,
+            random_share=0.0 if strategy == "random" else random_share, seed=seed,
+        )  # fmt: skip
+        right = accuracy(matrix, classes, part[kept.rows], test, probe=probe)
+        counts = len(part), len(kept.rows)
+        made.append(Trial(strategy, share, *counts, fraction, len(found.centres), seed, right))
+    return made
+
+
+def _decided(trials: tuple[Trial, ...], fraction: float) -> Pilot:
+    share = max(trial.share for trial in trials)
+    lines = [
+        line
+        for line in Pilot("random", "", trials).table()
+        if line["fraction"] == fraction and line["share"] == share and line["strategy"] != "random"
+    ]
+    best = max(lines, key=lambda line: (line["gain"], line["strategy"]))
+    size = lines[0]["rows"]
+    prototypes = next(t.prototypes for t in trials if t.share == share)
+    amount = f"{size / prototypes:,.0f} images per prototype"
+    told = "; ".join(
+        f"keep {line['strategy']} {100 * line['gain']:+.1f} points "
+        f"({100 * line['low']:+.1f} to {100 * line['high']:+.1f})"
+        for line in lines
+    )
+    evidence = (
+        f"Probes on {fraction:.0%} of {size:,} images ({amount}, {lines[0]['seeds']} seeds), "
+        f"beside random picks: {told}."
+    )
+    if best["low"] > 0:
+        return Pilot(best["strategy"], f"Keep {best['strategy']}. {evidence}", trials)
+    return Pilot(
+        "random", f"Neither hard nor easy is better than random, so random. {evidence}", trials
+    )

@@ -1,0 +1,151 @@
+"""`pickwell prune` as a person types it, on pictures made here."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageDraw
+
+from data_cards import BadInputError
+from pickwell.prune_job import prune
+from pickwell.selection_files import open_selection
+
+COLOURS = {"box": "#c02020", "ring": "#2040c0", "bar": "#20a040"}
+
+
+def draw(kind, seed):
+    rng = random.Random(f"{kind}-{seed}")
+    image = Image.new("RGB", (96, 96), (rng.randrange(200, 256),) * 3)
+    pen = ImageDraw.Draw(image)
+    x, y, size = rng.randrange(8, 40), rng.randrange(8, 40), rng.randrange(24, 48)
+    if kind == "box":
+        pen.rectangle((x, y, x + size, y + size), fill=COLOURS[kind])
+    elif kind == "ring":
+        pen.ellipse((x, y, x + size, y + size), outline=COLOURS[kind], width=6)
+    else:
+        pen.line((x, y, x + size, y + size), fill=COLOURS[kind], width=9)
+    return image
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Three classes of 50, ten exact copies in the first, one broken file."""
+    home = tmp_path_factory.mktemp("pictures")
+    for kind in COLOURS:
+        (home / kind).mkdir()
+        for number in range(50):
+            draw(kind, number).save(home / kind / f"{number:02}.png")
+    for number in range(10):
+        name = home / "box" / f"copy-{number}.png"
+        name.write_bytes((home / "box" / f"{number:02}.png").read_bytes())
+    (home / "ring" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    return home
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_from_a_folder_to_lists_a_report_and_another_share(
+    pictures, cache, pickwell_here, tmp_path
+):
+    words = ("--cache", cache, "--duplicates", "0.999", "--probe-seeds", 2)
+    done = pickwell_here("prune", pictures, "--out", "kept", "--keep", "0.6", *words)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "kept"
+    kept, removed = (folder / name for name in ("kept.txt", "removed.txt"))
+    kept, removed = kept.read_text().splitlines(), removed.read_text().splitlines()
+    assert len(kept) == 96 and len(removed) == 64 and not set(kept) & set(removed)
+    assert "96 of 161 pictures stay" in done.stdout
+    funnel = open_selection(folder).funnel()
+    assert funnel["failed"] == 1 and funnel["duplicate"] >= 10
+    assert sum("copy-" in id_ for id_ in kept) <= 10
+    both = [n for n in range(10) if {f"box/copy-{n}.png", f"box/{n:02}.png"} <= set(kept)]
+    assert not both  # of two copies one stays at most
+    table = pq.read_table(folder / "pictures.parquet").to_pylist()
+    assert {row["label"] for row in table} == {"bar", "box", "ring"}
+    assert sum(row["kept"] for row in table) == 96
+    page = (folder / "report.html").read_text()
+    assert "pictures stay" in page and page.count("data:image/webp") > 60 and "broken.png" in page
+    assert "No probe was trained" not in page and str(tmp_path / "cache") not in page
+    told = json.loads((folder / "evidence.json").read_text())
+    assert {line["strategy"] for line in told["probes"]} == {"hard", "easy", "random"}
+    assert told["why"] in done.stdout
+    assert told["strategy"] != "random" or told["prototypes"] == []  # random has none to change
+    # another share of the same corpus: no picture is read again
+    second = pickwell_here(
+        "prune", folder, "--out", "fewer", "--keep", "0.3", "--strategy", "easy", "--probe", "none"
+    )
+    assert second.returncode == 0, second.stderr
+    told = json.loads((tmp_path / "fewer" / "evidence.json").read_text())
+    overlaps = {one["prototypes"]: one["overlap"] for one in told["prototypes"]}
+    assert overlaps[3] == 1.0 and set(overlaps) == {3, 9, 30} and told["probes"] == []
+    assert len((tmp_path / "fewer" / "kept.txt").read_text().splitlines()) == 48
+    assert "No probe was trained" in (tmp_path / "fewer" / "report.html").read_text()
+
+
+def test_the_same_again_gives_the_same_and_runs_no_model(pictures, cache, tmp_path):
+    options = {"cache": cache, "keep": 0.5, "strategy": "hard", "probe": "none", "robust": False}
+    first = prune(pictures, tmp_path / "a", **options)
+    again = prune(pictures, tmp_path / "b", **options)
+    assert again.pruned.selection.ids == first.pruned.selection.ids
+    manifest = json.loads((tmp_path / "b" / "run" / "run.json").read_text())
+    assert manifest["computed"]["images_encoded"] == 0
+    vectors = np.load(tmp_path / "b" / "run" / "embeddings" / "image.npy")
+    assert len(vectors) == 161 and np.isnan(vectors).any(axis=1).sum() == 1
+
+
+def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
+    made = prune(
+        pictures, tmp_path / "out", cache=cache, count=12, strategy="moderate", probe="none",
+        robust=False, copy_records=True,
+    )  # fmt: skip
+    copied = sorted(
+        p.relative_to(tmp_path / "out" / "data") for p in (tmp_path / "out" / "data").rglob("*.png")
+    )
+    assert len(copied) == 12
+    assert {"/".join(path.parts[-2:]) for path in copied} == set(made.pruned.selection.ids)
+
+
+def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
+    corpus = shutil.copytree(pictures, tmp_path / "corpus")
+    options = {"cache": cache, "strategy": "hard", "probe": "none", "robust": False}
+    prune(corpus, tmp_path / "out", **options)
+    (corpus / "bar" / "000.png").write_bytes((corpus / "bar" / "00.png").read_bytes())
+    with pytest.raises(BadInputError, match="has changed since it was read"):
+        prune(tmp_path / "out", tmp_path / "again", keep=0.5, copy_records=True, **options)
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"strategy": "auto", "probe": "none"}, "--probe none leaves nothing to decide by"),
+        ({"count": 500, "strategy": "hard"}, "500 of 160 readable pictures cannot be kept"),
+        ({"strategy": "hard", "encoder": "embeded"}, "embedded"),
+        ({"strategy": "best"}, "strategy"),
+        ({"group": "(", "strategy": "hard"}, "not a regular expression"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_left(pictures, cache, tmp_path, options, says):
+    with pytest.raises(BadInputError) as caught:
+        prune(pictures, tmp_path / "out", cache=cache, robust=False, **options)
+    assert says in f"{caught.value.message} {caught.value.remedy}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_without_classes(pictures, cache, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for kind in COLOURS:
+        for number in range(20):
+            draw(kind, number).save(flat / f"{kind}{number}.png")
+    with pytest.raises(BadInputError, match="no classes that a probe could be trained on"):
+        prune(flat, tmp_path / "out", cache=cache)
+    made = prune(flat, tmp_path / "out", cache=cache, strategy="hard", keep=0.5)
+    assert len(made.pruned.selection.ids) == 30 and made.pilot is None
+    assert made.pruned.selection.parameters["balance_by"] == "clusters"

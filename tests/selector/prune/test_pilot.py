@@ -1,0 +1,91 @@
+"""A pilot says what its probes show, and nothing else."""
+
+import math
+
+import numpy as np
+import pytest
+
+from data_cards.errors import BadInputError
+from selector.prune.pilot import Pilot, Trial, _decided, gain_over, run_pilot
+
+
+def names(count):
+    return np.array([f"row-{n}" for n in range(count)], dtype=object)
+
+
+def trials(hard, easy, random, share=1.0, fraction=0.5):
+    made = []
+    for strategy, values in (("hard", hard), ("easy", easy), ("random", random)):
+        made += [
+            Trial(strategy, share, 990 + seed, 500, fraction, 10, seed, value)
+            for seed, value in enumerate(values)
+        ]
+    return tuple(made)
+
+
+def test_gains_are_paired_by_seed():
+    mean, low, high = gain_over({0: 0.5, 1: 0.7, 2: 0.9}, {0: 0.4, 1: 0.6, 2: 0.8, 3: 0.0})
+    assert mean == pytest.approx(0.1) and low == pytest.approx(0.1) and high == pytest.approx(0.1)
+    # differences 0.1 and 0.3: mean 0.2, s = 0.1414, t(0.975, 1) = 12.706
+    mean, low, high = gain_over({0: 0.5, 1: 0.7}, {0: 0.4, 1: 0.4})
+    assert (mean, high - mean) == (pytest.approx(0.2), pytest.approx(12.7062 * 0.1, rel=1e-4))
+    assert math.isnan(gain_over({0: 0.5}, {0: 0.4})[1]) and math.isnan(gain_over({}, {})[0])
+
+
+@pytest.mark.parametrize(
+    ("hard", "easy", "random", "says"),
+    [
+        ([0.80, 0.81, 0.82], [0.70, 0.71, 0.72], [0.75, 0.76, 0.77], "hard"),
+        ([0.70, 0.71, 0.72], [0.80, 0.81, 0.82], [0.75, 0.76, 0.77], "easy"),
+        ([0.70, 0.71, 0.72], [0.70, 0.71, 0.72], [0.75, 0.76, 0.77], "random"),
+        ([0.80, 0.60, 0.99], [0.70, 0.71, 0.72], [0.75, 0.76, 0.77], "random"),  # not certain
+        ([0.80], [0.70], [0.75], "random"),  # one seed is no evidence
+    ],
+)
+def test_it_says_what_is_better_with_confidence(hard, easy, random, says):
+    found = _decided(trials(hard, easy, random), 0.5)
+    assert found.strategy == says and "keep hard" in found.why and "99 images per" in found.why
+    smaller = trials(easy, hard, random, share=0.1)
+    assert _decided(smaller + trials(hard, easy, random), 0.5).strategy == says  # the last size
+
+
+def test_hard_pictures_that_are_mislabelled_lose():
+    rng = np.random.default_rng(0)
+    count, dim = 600, 12
+    own = np.arange(count) % 4
+    centres = 1.5 * rng.standard_normal((4, dim))
+    rows = centres[own] + rng.standard_normal((count, dim))
+    noisy = rng.random(count) < 0.25  # far from everything, and called anything
+    rows[noisy] = 3 * rng.standard_normal((int(noisy.sum()), dim))
+    classes = own.copy()
+    classes[noisy] = rng.integers(0, 4, int(noisy.sum()))
+    pilot = run_pilot(
+        rows.astype(np.float16), classes, names(count), fraction=0.3,
+        usable=np.ones(count, bool), prototypes=4, seeds=4, sizes=(0.5, 1.0), fractions=(0.6,),
+    )  # fmt: skip
+    table = {(line["share"], line["fraction"], line["strategy"]): line for line in pilot.table()}
+    assert {key[:2] for key in table} == {(0.5, 0.3), (1.0, 0.3), (1.0, 0.6)}
+    assert pilot.strategy != "hard"
+    assert table[1.0, 0.3, "hard"]["gain"] < 0 < table[1.0, 0.3, "easy"]["gain"]
+    assert table[1.0, 0.3, "random"]["gain"] == 0
+    again = run_pilot(
+        rows.astype(np.float16), classes, names(count), fraction=0.3,
+        usable=np.ones(count, bool), prototypes=4, seeds=4, sizes=(0.5, 1.0), fractions=(0.6,),
+    )  # fmt: skip
+    assert again == pilot
+
+
+def test_too_little_for_a_pilot():
+    rows = np.eye(40, dtype=np.float32)
+    with pytest.raises(BadInputError, match="too few for a pilot") as caught:
+        run_pilot(rows, np.arange(40) % 2, names(40), fraction=0.5, usable=np.ones(40, bool))
+    assert "Name a strategy" in caught.value.remedy
+    with pytest.raises(BadInputError, match="of 1 classes"):
+        run_pilot(
+            np.tile(rows, (3, 1)), np.zeros(120, int), names(120), fraction=0.5,
+            usable=np.ones(120, bool),
+        )  # fmt: skip
+
+
+def test_an_empty_pilot_has_no_table():
+    assert Pilot("random", "").table() == []

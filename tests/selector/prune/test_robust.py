@@ -1,0 +1,30 @@
+"""The same pruning with other numbers of prototypes."""
+
+import numpy as np
+import pytest
+
+from selector.prune.corpus import PruneOptions, prune
+from selector.prune.probe import split_rows
+from selector.prune.robust import over_prototypes
+
+
+def test_overlap_and_probes_over_the_number_of_prototypes():
+    rng = np.random.default_rng(0)
+    classes = np.arange(200) % 4
+    rows = rng.standard_normal((4, 8))[classes] + 0.3 * rng.standard_normal((200, 8))
+    ids = np.array([f"row-{n}" for n in range(200)], dtype=object)
+    errors = [None] * 199 + ["bad"]
+    options = PruneOptions(keep=0.5, strategy="easy", prototypes=8, balance_by="clusters")
+    made = prune(rows, ids, options, errors=errors, classes=classes)
+    usable = np.arange(200) < 199
+    found = over_prototypes(
+        rows, ids, options, made.kept.rows, 8, errors=errors, classes=classes,
+        train_test=split_rows(ids, classes, usable),
+    )  # fmt: skip
+    assert [one.prototypes for one in found] == [2, 8, 24, 80]  # 0.8 is no number of prototypes
+    same = found[1]
+    assert same.overlap == 1.0 and same.by_chance == pytest.approx(100 / 199)
+    assert all(0 <= one.overlap <= 1 and one.accuracy > 0.5 for one in found)
+    assert found[0].objective > found[-1].objective
+    bare = over_prototypes(rows, ids, options, made.kept.rows, 8, errors=errors, factors=(1.0,))
+    assert bare[0].accuracy is None and bare[0].overlap == 1.0
