@@ -52,7 +52,7 @@ def main(
         "budgets": lambda: steps.over_budgets(proof),
         "transfer": lambda: steps.helps_elsewhere(proof),
     }
-    wanted = only.split(",") if only else [name for name in questions if name not in EXTRA]
+    wanted = only.split(",") if only else [n for n in questions if quick or n not in EXTRA]
     docs = out or (folder / "docs" if quick else ROOT / "docs")
     results: dict[str, Any] = {}
     minutes = _minutes(folder)
