@@ -211,9 +211,10 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
     found = made.pruned.duplicates
     if found is None:
         return []
-    order = np.argsort(found.similarity, kind="stable")
-    half = order[: PAIRS // 2].tolist()
-    rest = [row for row in order[::-1][: PAIRS - len(half)].tolist() if row not in half]
+    order = np.argsort(found.similarity, kind="stable").tolist()
+    # one pair for each picture that stays: a series of copies would fill the page
+    half = _one_for_each(order, found.rivals, PAIRS // 2)
+    rest = _one_for_each(order[::-1], found.rivals, PAIRS - len(half), half)
     return [
         {
             "goes": card(found.rows[row]),
@@ -222,6 +223,21 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
         }
         for row in half + rest
     ]
+
+
+def _one_for_each(
+    order: Sequence[int], rivals: np.ndarray, count: int, before: Sequence[int] = ()
+) -> list[int]:
+    """The first ``count`` of an order whose rivals were not met yet."""
+    met = {int(rivals[row]) for row in before}
+    taken: list[int] = []
+    for row in order:
+        if len(taken) == count:
+            break
+        if int(rivals[row]) not in met:
+            met.add(int(rivals[row]))
+            taken.append(row)
+    return taken
 
 
 def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:

@@ -265,4 +265,7 @@ def mean_distance(distance: np.ndarray) -> float:
 
 def say_broken(labels: np.ndarray) -> list[str]:
     without = int((labels < 0).sum())
-    return [f"{without:,} rows have no prototype (no embedding, or left out)."] if without else []
+    if not without:
+        return []
+    rows = "row has" if without == 1 else "rows have"
+    return [f"{without:,} {rows} no prototype (no embedding, or left out)."]

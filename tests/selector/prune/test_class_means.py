@@ -15,7 +15,7 @@ def test_by_hand() -> None:
     assert np.allclose(found.centres, [[0, 1], [half, half]])
     assert found.labels.tolist() == [1, 1, 0, -1]
     assert np.allclose(found.distance, [1 - half, 1 - half, 0, np.nan], equal_nan=True)
-    assert found.remarks == ("1 rows have no prototype (no embedding, or left out).",)
+    assert found.remarks == ("1 row has no prototype (no embedding, or left out).",)
 
 
 def test_distance_is_to_the_own_class_though_another_is_nearer() -> None:
