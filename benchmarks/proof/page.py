@@ -171,6 +171,8 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
         worth = told["worth"].get(_worth_name(design))
         cost = told["cost"]["labels"]
         hours = cost["seconds"] / 3600
+        if worth is not None and _missing(worth["score"]):
+            worth = None  # every fresh subset is foretold the same
         score = None if worth is None else worth["score"]
         rows.append(
             [
@@ -179,7 +181,7 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
                 f"{cost['seconds']:,.0f} s",
                 f"{cost['passes']:,}",
                 _reliability(told["reliability"]),
-                ""
+                "none: foretells the same of all"
                 if worth is None
                 else f"{worth['score']:+.2f} ({worth['low']:+.2f} to {worth['high']:+.2f})",
                 "" if score is None or not hours else f"{score / hours:+.1f}",

@@ -149,7 +149,7 @@ def beats_random(proof: Proof, pool: str) -> dict[str, Any]:
         target_limit=size.test,
         **proof.training,
     )
-    return told(made)
+    return told(made, proof.folder)
 
 
 def diversity_adds(proof: Proof) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def diversity_adds(proof: Proof) -> dict[str, Any]:
         target_limit=proof.size.test,
         **proof.training,
     )
-    return told(made)
+    return told(made, proof.folder)
 
 
 def over_budgets(proof: Proof) -> dict[str, Any]:
@@ -186,17 +186,17 @@ def over_budgets(proof: Proof) -> dict[str, Any]:
         target_limit=proof.size.test,
         **proof.training,
     )
-    return told(made)
+    return told(made, proof.folder)
 
 
-def told(made: pickwell.compare_job.Comparison) -> dict[str, Any]:
-    """A comparison as a JSON value, with its plots."""
+def told(made: pickwell.compare_job.Comparison, folder: Path) -> dict[str, Any]:
+    """A comparison as a JSON value, with its plots, and without the paths of this machine."""
     from pickwell.compare_summary import verdicts
 
     return {
         "verdicts": verdicts(made),
         "lines": [line.record() for line in made.lines],
-        "arms": {arm.name: arm.about for arm in made.arms},
+        "arms": {arm.name: arm.about.replace(f"{folder}/", "") for arm in made.arms},
         "loss_before": made.before,
         "pool": made.about["pool"],
         "target": {k: made.about["target"][k] for k in ("samples", "images", "tokens")},
