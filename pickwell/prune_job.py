@@ -174,8 +174,8 @@ def _robustness(
     return over_prototypes(
         pictures.matrix, pictures.ids, wanted, pruned.kept.rows,
         len(pruned.prototypes.centres), errors=pictures.errors, classes=pictures.classes,
-        train_test=divided, probe="linear" if settings.probe == "none" else settings.probe,
-        on_progress=on_progress,
+        content=pictures.content, train_test=divided,
+        probe="linear" if settings.probe == "none" else settings.probe, on_progress=on_progress,
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ def over_prototypes(
     *,
     errors: Sequence[str | None] | None = None,
     classes: np.ndarray | None = None,
+    content: np.ndarray | None = None,
     train_test: tuple[np.ndarray, np.ndarray] | None = None,
     probe: Probe = "linear",
     factors: Sequence[float] = FACTORS,
@@ -60,6 +61,7 @@ def over_prototypes(
         prototypes: The number in question.
         errors: As in :func:`selector.prune.corpus.prune`, as ``classes``.
         classes: (n,) whole numbers.
+        content: (n,) ``uint64``, equal where the bytes are: ties go as they went before.
         train_test: Positions that a probe may learn from and is tested on; ``None``: no probe.
         probe: The kind.
         factors: Of the number in question; what comes to less than 2 or more than the rows is
@@ -75,7 +77,10 @@ def over_prototypes(
     counts = [count for count in counts if 2 <= count <= rows]
     found, before = [], set(kept.tolist())
     for number, count in enumerate(counts):
-        made = prune(matrix, ids, replace(base, prototypes=count), errors=errors, classes=classes)
+        made = prune(
+            matrix, ids, replace(base, prototypes=count), errors=errors, classes=classes,
+            content=content,
+        )  # fmt: skip
         mine = made.kept.rows
         right = None
         if train_test is not None and classes is not None:
