@@ -9,7 +9,7 @@ VLLM_READY := $(VLLM)/.ready
 VLLM_PORT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick bench docs fix \
+.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick proof-pruning bench docs fix \
   lock clean vllm vllm-env
 
 help: ## Show what there is
@@ -50,6 +50,9 @@ proof: $(READY) demo-data ## Measure what choosing is worth (two hours); writes 
 proof-quick: $(READY) demo-data ## The same, far too small to prove anything (ten minutes)
 	$(BIN)/python -m benchmarks.proof --dir $(DEMO) --quick
 
+proof-pruning: $(READY) ## Measure what pruning pictures is worth; writes into docs/pruning.md
+	$(BIN)/python -m benchmarks.pruning --dir $(DEMO)
+
 bench: $(READY) demo-data ## Measure speed and memory; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
 
@@ -79,7 +82,7 @@ fix: $(READY) ## Mend lint and format
 lock: ## Pin the dependencies anew, with hashes and without host names
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header \
-	  --extra embedded --extra dev --extra train --extra serve -o requirements.lock pyproject.toml
+	  --extra embedded --extra dev --extra train --extra serve --extra ray -o requirements.lock pyproject.toml
 
 clean: ## Remove what the demo made, not what was downloaded
 	rm -rf $(DEMO)/run $(DEMO)/selection $(DEMO)/pool $(DEMO)/batch $(DEMO)/tuned $(DEMO)/evaluation

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import CompareConfig, checked
+from pickwell.config import CompareConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     from data_cards.sample import Sample

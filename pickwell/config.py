@@ -1,24 +1,56 @@
-"""The configuration file: every option of ``score`` and ``select``, checked before anything runs.
-
-A key that does not exist is an error that names the nearest one that does.
-"""
+"""Every option of every verb that a configuration file may hold, with its range."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from data_cards.errors import BadInputError
+
+def words_as_typed(value: Any) -> Any:
+    """``a,b`` as the list of its words; whatever is no text stays what it is."""
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
+def columns_as_typed(text: str) -> dict[str, str]:
+    """``image=file,response=caption`` as a mapping.
+
+    Raises:
+        ValueError: If a part is not ``field=column``.
+    """
+    mapping = {}
+    for part in text.split(","):
+        name, sign, column = (word.strip() for word in part.partition("="))
+        if not sign or not name or not column:
+            raise ValueError(f"{part.strip()!r} is not FIELD=COLUMN")
+        mapping[name] = column
+    return mapping
+
+
+def _as_columns(value: Any) -> Any:
+    return columns_as_typed(value) if isinstance(value, str) else value
+
+
+Words = Annotated[list[str], BeforeValidator(words_as_typed)]
+"""``a,b`` means in a file what it means on the command line."""
+Columns = Annotated[dict[str, str], BeforeValidator(_as_columns)]
+"""``image=file,response=caption`` likewise."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Engine(_Strict):
+    """Where the work is done; see ``scoring.cluster.ClusterOptions``."""
+
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    worker_cpus: float | None = Field(default=None, gt=0)
+    worker_gpus: float | None = Field(default=None, ge=0)
+    max_workers: int | None = Field(default=None, ge=1)
 
 
 class JudgeConfig(_Strict):
@@ -37,19 +69,19 @@ class JudgeConfig(_Strict):
     engine: dict[str, Any] = Field(default_factory=dict)
 
 
-class ScoreConfig(_Strict):
+class ScoreConfig(_Engine):
     """What ``pickwell score`` needs beside data and output folder."""
 
     models: str = "embedded"
-    allow_pickle: list[str] = Field(default_factory=list)
-    trust_remote_code: list[str] = Field(default_factory=list)
+    allow_pickle: Words = Field(default_factory=list)
+    trust_remote_code: Words = Field(default_factory=list)
     judge: str | None = None
     judge_options: JudgeConfig = JudgeConfig()
-    metrics: list[str] | None = None
+    metrics: Words | None = None
     format: str | None = None
     images: Path | None = None
     card: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict)
     split: str | None = None
     subset: str | None = None
     streaming: bool = True
@@ -74,18 +106,6 @@ class ScoreConfig(_Strict):
 
         return as_text(value)
 
-    @field_validator("metrics", "allow_pickle", "trust_remote_code", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """``a,b`` means in a file what it means on the command line."""
-        return words_as_typed(value)
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _columns_as_typed(cls, value: Any) -> Any:
-        """``image=file,response=caption`` likewise."""
-        return columns_as_typed(value) if isinstance(value, str) else value
-
 
 class SelectConfig(_Strict):
     """What ``pickwell select`` needs beside run and output folder."""
@@ -99,7 +119,7 @@ class SelectConfig(_Strict):
     floors: list[str] = Field(default_factory=list)
     default_floors: bool = True
     quality: str = "auto"
-    consensus: list[str] | None = None
+    consensus: Words | None = None
     near_duplicate: float = Field(default=0.95, gt=0, le=1.01)
     tempering: float = Field(default=1.0, ge=0, le=1)
     random_seeds: int = Field(default=200, ge=5)
@@ -107,22 +127,16 @@ class SelectConfig(_Strict):
     add_to: Path | None = None
     seed: int = 0
 
-    @field_validator("consensus", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """``a,b`` means in a file what it means on the command line."""
-        return words_as_typed(value)
 
-
-class PruneConfig(_Strict):
+class PruneConfig(_Engine):
     """What ``pickwell prune`` needs beside corpus and output folder."""
 
     keep: float = Field(default=0.8, gt=0, le=1)
     count: int | None = Field(default=None, ge=1)
     strategy: Literal["auto", "hard", "easy", "random", "moderate"] = "auto"
     encoder: str = "embedded"
-    allow_pickle: list[str] = Field(default_factory=list)
-    trust_remote_code: list[str] = Field(default_factory=list)
+    allow_pickle: Words = Field(default_factory=list)
+    trust_remote_code: Words = Field(default_factory=list)
     prototypes: int | None = Field(default=None, ge=1)
     supervised: bool = False
     balance: float = Field(default=0.5, ge=0, le=1)
@@ -140,7 +154,7 @@ class PruneConfig(_Strict):
     copy_images: bool = False
     format: str | None = None
     images: Path | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict)
     split: str | None = None
     subset: str | None = None
     streaming: bool = True
@@ -152,18 +166,6 @@ class PruneConfig(_Strict):
     max_pixels: int = Field(default=50_000_000, ge=1)
     thumbnail: int = Field(default=160, ge=0, le=1024)
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-    @field_validator("allow_pickle", "trust_remote_code", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """``a,b`` means in a file what it means on the command line."""
-        return words_as_typed(value)
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _columns_as_typed(cls, value: Any) -> Any:
-        """``image=file,label=kind`` likewise."""
-        return columns_as_typed(value) if isinstance(value, str) else value
 
     @field_validator("group")
     @classmethod
@@ -179,8 +181,8 @@ class PruneConfig(_Strict):
 class FitConfig(_Strict):
     """What ``pickwell fit`` needs beside run, labels and output folder."""
 
-    regressors: list[str] = Field(default=["mean", "ridge", "forest", "gbm", "mlp", "attention"])
-    features: list[str] | None = None
+    regressors: Words = Field(default=["mean", "ridge", "forest", "gbm", "mlp", "attention"])
+    features: Words | None = None
     components: int | None = Field(default=None, ge=1)
     groups: Path | None = None
     group: str | None = None
@@ -189,12 +191,6 @@ class FitConfig(_Strict):
     folds: int | None = Field(default=None, ge=2)
     permutations: int = Field(default=200, ge=19)
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-    @field_validator("regressors", "features", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """``a,b`` means in a file what it means on the command line."""
-        return words_as_typed(value)
 
 
 class EvaluateConfig(_Strict):
@@ -218,7 +214,7 @@ class EvaluateConfig(_Strict):
     format: str | None = None
     images: Path | None = None
     card: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict)
     split: str | None = None
     instruction: str | None = None
     cache: Path | None = None
@@ -255,7 +251,7 @@ class FinetuneConfig(_Strict):
     images: Path | None = None
     format: str | None = None
     card: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict)
     split: str | None = None
     instruction: str | None = None
 
@@ -281,20 +277,14 @@ class _TrainingsConfig(_Strict):
     seed: int = Field(default=0, ge=0, lt=2**31)
     trust_remote_code: bool = False
     share: str | None = Field(default=None, pattern=r"^[1-9]\d*/[1-9]\d*$")
-    devices: list[str] | None = None
+    devices: Words | None = None
     target_limit: int | None = Field(default=None, ge=1)
     format: str | None = None
     images: Path | None = None
     card: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: Columns = Field(default_factory=dict)
     split: str | None = None
     instruction: str | None = None
-
-    @field_validator("devices", mode="before")
-    @classmethod
-    def _devices_as_typed(cls, value: Any) -> Any:
-        """``0,1`` means in a file what it means on the command line."""
-        return words_as_typed(value)
 
 
 class LabelConfig(_TrainingsConfig):
@@ -313,23 +303,20 @@ class LabelConfig(_TrainingsConfig):
     outcome_metric: str | None = None
 
 
+Budgets = Annotated[list[int | Literal["all"]], BeforeValidator(words_as_typed)]
+
+
 class CompareConfig(_TrainingsConfig):
     """What ``pickwell compare`` needs beside run, target and output folder."""
 
-    arms: list[str] | None = None
+    arms: Words | None = None
     budget: int = Field(default=200, ge=1)
-    budgets: list[int | Literal["all"]] = Field(default_factory=list)
-    curve: list[str] = Field(default=["selected", "random"])
+    budgets: Budgets = Field(default_factory=list)
+    curve: Words = Field(default=["selected", "random"])
     seeds: int = Field(default=5, ge=1)
     epochs: float | None = Field(default=1.0, gt=0)
     full_seeds: int | None = Field(default=None, ge=1)
     select: SelectConfig = SelectConfig()
-
-    @field_validator("arms", "curve", "budgets", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """``a,b`` means in a file what it means on the command line."""
-        return words_as_typed(value)
 
 
 class Config(_Strict):
@@ -343,116 +330,3 @@ class Config(_Strict):
     finetune: FinetuneConfig = FinetuneConfig()
     label: LabelConfig = LabelConfig()
     compare: CompareConfig = CompareConfig()
-
-
-def load_config(path: Path | None) -> Config:
-    """Read a YAML file; ``None`` gives the defaults.
-
-    Raises:
-        BadInputError: Naming file, key, what is wrong and the nearest key that exists.
-    """
-    if path is None:
-        return Config()
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        content = yaml.safe_load(text) or {}
-    except OSError as error:
-        raise BadInputError(
-            f"{path} cannot be read: {error.strerror}.", "Check --config."
-        ) from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise BadInputError(
-            f"{path}, line {line}: not valid YAML: the file is not UTF-8.", "Mend the file."
-        ) from error
-    except yaml.YAMLError as error:
-        line, what = _yaml_problem(error, text)
-        raise BadInputError(
-            f"{path}, line {line}: not valid YAML: {what}.", "Mend the file."
-        ) from error
-    return checked(Config, content, str(path))
-
-
-def _yaml_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
-    """Line (from 1) and what is wrong there; the library speaks of a ``<unicode string>``."""
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        words = ", ".join(part for part in (error.context, error.problem) if part)
-        return mark.line + 1 if mark else 1, words
-    if isinstance(error, yaml.reader.ReaderError):
-        character = error.character if isinstance(error.character, str) else chr(error.character)
-        line = text.count("\n", 0, error.position) + 1
-        return line, f"the character {character!r} is not allowed"
-    return 1, str(error)
-
-
-def words_as_typed(value: Any) -> Any:
-    """``a,b`` as the list of its words; whatever is no text stays what it is."""
-    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
-
-
-def columns_as_typed(text: str) -> dict[str, str]:
-    """``image=file,response=caption`` as a mapping.
-
-    Raises:
-        ValueError: If a part is not ``field=column``.
-    """
-    mapping = {}
-    for part in text.split(","):
-        name, sign, column = (word.strip() for word in part.partition("="))
-        if not sign or not name or not column:
-            raise ValueError(f"{part.strip()!r} is not FIELD=COLUMN")
-        mapping[name] = column
-    return mapping
-
-
-def checked(model: type[Any], values: Any, where: str) -> Any:
-    """Validate ``values`` against a model, with messages for people.
-
-    Raises:
-        BadInputError: See :func:`load_config`.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = [_explain(model, problem) for problem in error.errors()]
-        command = _command_of(model, error.errors()[0]["loc"])
-        raise BadInputError(
-            f"{where}: " + "; ".join(lines), f"See `pickwell {command}--help`."
-        ) from error
-
-
-def _command_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """The command whose options a problem is about, with a space behind it; empty: none."""
-    if model is Config:
-        return f"{location[0]} " if location and location[0] in Config.model_fields else ""
-    sections = {field.annotation: name for name, field in Config.model_fields.items()}
-    return f"{sections[model]} " if model in sections else ""
-
-
-def _given(value: Any) -> str:
-    """What stands in the file, short."""
-    if isinstance(value, Mapping):
-        return "options with values of their own"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def _explain(model: type[BaseModel], problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
-    name = ".".join(location)
-    if problem["type"] == "model_type":
-        given = "nothing" if problem["input"] is None else _given(problem["input"])
-        return f"{name or 'the file'}: options and their values are expected here (given: {given})"
-    if problem["type"] != "extra_forbidden":
-        given = f" (given: {_given(problem['input'])})" if "input" in problem else ""
-        said = problem["msg"].removeprefix("Value error, ")
-        return f"{name or 'the file'}: {said}{given}"
-    owner: type[BaseModel] = model
-    for part in location[:-1]:
-        annotation = owner.model_fields[part].annotation
-        assert isinstance(annotation, type)
-        owner = annotation
-    near = difflib.get_close_matches(location[-1], owner.model_fields, 1, 0.5)
-    known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(owner.model_fields)}"
-    return f"there is no key {name!r}; {known}"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import EvaluateConfig, checked
+from pickwell.config import EvaluateConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickwell.config import FinetuneConfig, checked
+from pickwell.config import FinetuneConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     from data_cards.source import Source

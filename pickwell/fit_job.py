@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import FitConfig, SelectConfig, checked
+from pickwell.config import FitConfig, SelectConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import LabelConfig, checked
+from pickwell.config import LabelConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     from data_cards.sample import Sample

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import ScoreConfig, checked
+from pickwell.config import ScoreConfig
+from pickwell.config_file import checked
 from pickwell.joined_imports import check_imports, join_imports
 
 if TYPE_CHECKING:
@@ -197,6 +198,11 @@ def _settings(reference: Reference, given: Mapping[str, Any]) -> ScoreConfig:
         ScoreConfig, reference.run.manifest["options"], str(reference.run.folder / "run.json")
     )
     wanted = checked(ScoreConfig, dict(given), "options of score")
+    if wanted.engine != "local":
+        raise BadInputError(
+            "--like holds row by row against a reference, which --engine ray does not do.",
+            "Leave --engine out.",
+        )
     for name in ("models", "metrics", "max_pixels", "seed"):
         if name in given and not _same(name, getattr(wanted, name), stored, reference):
             raise BadInputError(

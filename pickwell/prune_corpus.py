@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from data_cards.errors import BadInputError
-from pickwell.config import PruneConfig, checked
+from pickwell.config import PruneConfig
+from pickwell.config_file import checked
 
 if TYPE_CHECKING:
     import numpy as np
 
     from data_cards.source import Source
     from scoring.encoders.base import ImageTextEncoder
+    from scoring.metric import Metric, Models
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -35,6 +37,7 @@ class Corpus:
     Attributes:
         ids: (n,) ids.
         errors: n reasons of rows that could not be read, or ``None``.
+        file: Where the vectors lie.
         matrix: (n, d) float16 memory map; NaN rows where there is no vector.
         classes: (n,) whole numbers, -1 for none; ``None``: the data say nothing of classes.
         class_names: Name of each class.
@@ -44,6 +47,7 @@ class Corpus:
 
     ids: np.ndarray
     errors: list[str | None]
+    file: Path
     matrix: np.ndarray
     classes: np.ndarray | None
     class_names: list[str]
@@ -120,7 +124,8 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
         found = [_grouped(group, id_) for id_ in ids]
         groups = np.unique(found, return_inverse=True)[1]
     hashes = np.array(content, dtype=np.uint64)
-    return Corpus(np.asarray(ids, object), errors, matrix, classes, names, hashes, groups)
+    file = run.folder / "embeddings" / "image.npy"
+    return Corpus(np.asarray(ids, object), errors, file, matrix, classes, names, hashes, groups)
 
 
 def _open_source(
@@ -145,37 +150,27 @@ def _open_source(
 
 def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Progress) -> Run:
     """Read, check and embed every picture once."""
-    from itertools import islice
-
-    from pickwell.scoring_job import _describe, engine_options
-    from scoring.encoders.registry import image_encoder_from_spec
-    from scoring.engine import make_metrics
+    from pickwell.scoring_job import _describe, engine_options, samples_of
     from scoring.engine import score as run_engine
-    from scoring.metric import Models
 
-    encoder = image_encoder_from_spec(
-        settings.encoder,
-        allow_pickle=settings.allow_pickle,
-        trust_remote_code=settings.trust_remote_code,
-    )
-    # a corpus without words is never asked for vectors of texts
-    words = cast("ImageTextEncoder", encoder)
-    models = Models(settings.encoder, encoder=words, specs={"encoder": encoder.name})
-    total = source.count_hint()
-    samples = source.samples()
-    if settings.limit is not None:
-        samples = islice(samples, settings.limit)
-        total = settings.limit if total is None else min(total, settings.limit)
+    metrics, models = metrics_and_encoder(settings)
+    samples, total = samples_of(source, settings)
+    mapping = None
+    if settings.engine == "ray":
+        from pickwell.on_ray import prune_on_ray
+
+        mapping = prune_on_ray(source, settings)
     run = run_engine(
         samples,
         folder,
-        make_metrics(models, ["image_quality"]),
+        metrics,
         models,
         engine_options(settings),
         manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
         total=total,
         on_progress=on_progress,
         embed=True,
+        mapping=mapping,
     )
     if not run.manifest["rows"]:
         raise BadInputError(f"{source.given or source.path} holds no picture.", "Check the path.")
@@ -186,6 +181,23 @@ def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Pro
             "Pictures elsewhere are found with --images.",
         )
     return run
+
+
+def metrics_and_encoder(settings: PruneConfig) -> tuple[list[Metric], Models]:
+    """What is measured of a picture, and the encoder; no weights are loaded yet."""
+    from scoring.encoders.registry import image_encoder_from_spec
+    from scoring.engine import make_metrics
+    from scoring.metric import Models
+
+    encoder = image_encoder_from_spec(
+        settings.encoder,
+        allow_pickle=settings.allow_pickle,
+        trust_remote_code=settings.trust_remote_code,
+    )
+    # a corpus without words is never asked for vectors of texts
+    words = cast("ImageTextEncoder", encoder)
+    models = Models(settings.encoder, encoder=words, specs={"encoder": encoder.name})
+    return make_metrics(models, ["image_quality"]), models
 
 
 def _as_before(settings: PruneConfig, run: Run) -> PruneConfig:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import PruneConfig, checked
+from pickwell.config import PruneConfig
+from pickwell.config_file import checked
+from pickwell.on_ray import cluster, passes
 from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
 
 if TYPE_CHECKING:
     from data_cards.source import Source
     from selector.prune.corpus import Pruned, PruneOptions
+    from selector.prune.kmeans import Passes
     from selector.prune.pilot import Pilot
     from selector.prune.robust import Robustness
 
@@ -80,20 +83,33 @@ def prune(
         settings = checked(PruneConfig, {**settings.model_dump(), **options}, "options of prune")
     folder = Path(out)
     refuse_foreign_selection(folder)
-    with replaced_folder(folder) as work:
+    with replaced_folder(folder) as work, cluster(settings):
         run, source, settings = open_corpus(
             corpus, work / RUN, settings, on_progress=on_progress, on_source=on_source
         )
         pictures = corpus_of(run, settings.group)
-        made = prune_pictures(pictures, folder, settings, on_progress)
+        over = passes(pictures, settings)
+        made = prune_pictures(pictures, folder, settings, on_progress, over)
         write_folder(work, run, source, pictures, made, settings, on_progress)
     return made
 
 
 def prune_pictures(
-    pictures: Corpus, folder: Path, settings: PruneConfig, on_progress: Progress
+    pictures: Corpus,
+    folder: Path,
+    settings: PruneConfig,
+    on_progress: Progress,
+    over: Passes | None = None,
 ) -> PrunedCorpus:
-    """Decide what stays, and gather the evidence; nothing is written."""
+    """Decide what stays, and gather the evidence; nothing is written.
+
+    Args:
+        pictures: The corpus.
+        folder: Where the result will lie.
+        settings: How.
+        on_progress: Called with stage, done and expected count.
+        over: Goes over the readable pictures' vectors elsewhere, for k-means.
+    """
     from selector.prune.corpus import find_prototypes
     from selector.prune.corpus import prune as decide
     from selector.prune.duplicates import recall
@@ -107,7 +123,7 @@ def prune_pictures(
         strategy, why = pilot.strategy, pilot.why
     wanted = replace(wanted, strategy=strategy)
     prototypes = find_prototypes(
-        pictures.matrix, wanted, pictures.readable, pictures.classes, on_progress
+        pictures.matrix, wanted, pictures.readable, pictures.classes, on_progress, over
     )
     pruned = decide(
         pictures.matrix, pictures.ids, wanted, errors=pictures.errors, classes=pictures.classes,
@@ -120,7 +136,7 @@ def prune_pictures(
             pictures.matrix, prototypes.labels, pictures.ids, pruned.duplicates.threshold,
             seed=settings.seed,
         )  # fmt: skip
-    others = _robustness(pictures, settings, wanted, pruned, on_progress)
+    others = _robustness(pictures, settings, wanted, pruned, on_progress, over)
     return PrunedCorpus(folder, pruned, strategy, why, pilot, others, found)
 
 
@@ -157,6 +173,7 @@ def _robustness(
     wanted: PruneOptions,
     pruned: Pruned,
     on_progress: Progress,
+    over: Passes | None,
 ) -> list[Robustness]:
     """The same with other numbers of prototypes."""
     from selector.prune.probe import split_rows
@@ -175,7 +192,8 @@ def _robustness(
         pictures.matrix, pictures.ids, wanted, pruned.kept.rows,
         len(pruned.prototypes.centres), errors=pictures.errors, classes=pictures.classes,
         content=pictures.content, train_test=divided,
-        probe="linear" if settings.probe == "none" else settings.probe, on_progress=on_progress,
+        probe="linear" if settings.probe == "none" else settings.probe, over=over,
+        on_progress=on_progress,
     )  # fmt: skip
 
 

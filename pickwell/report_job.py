@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.counted import counted
 from data_cards.errors import BadInputError
-from pickwell.config import SelectConfig, checked
+from pickwell.config import SelectConfig
+from pickwell.config_file import checked
 from pickwell.report.build import write_report
 from pickwell.report.data import Chapter, Comparison, MetricNote, Quota, ReportData, ReportRows
 from pickwell.report.limits import limits_of

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from data_cards.hub import KEPT
-from pickwell.config import PruneConfig, ScoreConfig, checked
+from pickwell.config import PruneConfig, ScoreConfig
+from pickwell.config_file import checked
 from pickwell.joined_imports import check_imports, join_imports
 
 if TYPE_CHECKING:
@@ -88,10 +89,7 @@ def score(
         options = _judge_as_typed(options)
         settings = checked(ScoreConfig, {**settings.model_dump(), **options}, "options of score")
     settings = _with_rubric(settings, given)
-    from scoring.engine import make_metrics
     from scoring.engine import score as run_engine
-    from scoring.model_specs import with_roles
-    from scoring.models import models_from_spec
 
     check_imports(settings.imports)
     source = source_of(data, settings)
@@ -99,17 +97,14 @@ def score(
     folder = Path(out)
     _refuse_foreign_folder(folder)
     names = metric_names(settings.metrics)
-    models = models_from_spec(
-        with_roles(settings.models, {"judge": settings.judge}),
-        names,
-        allow_pickle=settings.allow_pickle,
-        trust_remote_code=settings.trust_remote_code,
-        judge_options=judge_options(settings),
-        judge_cache=settings.cache or default_cache(),
-    )
-    metrics = make_metrics(models, names)
+    metrics, models = metrics_and_models(settings, names)
     refuse_missing_judge(models, metrics, settings)
     samples, total = samples_of(source, settings)
+    mapping = None
+    if settings.engine == "ray":
+        from pickwell.on_ray import score_on_ray
+
+        mapping = score_on_ray(source, settings, names)
     run = run_engine(
         samples,
         folder,
@@ -119,11 +114,31 @@ def score(
         manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
         total=total,
         on_progress=on_progress,
+        mapping=mapping,
     )
     if not run.manifest["rows"]:
         (folder / "run.json").unlink()
         raise BadInputError(f"{data} holds no sample.", "Check the file, or state --format.")
     return _with_imports(run, settings.imports) if settings.imports else run
+
+
+def metrics_and_models(
+    settings: ScoreConfig, names: list[str] | None
+) -> tuple[list[Metric], Models]:
+    """What the options say is to be measured, and with what; no weights are loaded yet."""
+    from scoring.engine import make_metrics
+    from scoring.model_specs import with_roles
+    from scoring.models import models_from_spec
+
+    models = models_from_spec(
+        with_roles(settings.models, {"judge": settings.judge}),
+        names,
+        allow_pickle=settings.allow_pickle,
+        trust_remote_code=settings.trust_remote_code,
+        judge_options=judge_options(settings),
+        judge_cache=settings.cache or default_cache(),
+    )
+    return make_metrics(models, names), models
 
 
 def source_of(data: str | Path, settings: ScoreConfig) -> Source:
@@ -144,7 +159,9 @@ def source_of(data: str | Path, settings: ScoreConfig) -> Source:
     )
 
 
-def samples_of(source: Source, settings: ScoreConfig) -> tuple[Iterator[Sample], int | None]:
+def samples_of(
+    source: Source, settings: ScoreConfig | PruneConfig
+) -> tuple[Iterator[Sample], int | None]:
     """The samples, as many as are wanted, and how many that is where it is known."""
     samples, total = source.samples(), source.count_hint()
     if settings.limit is None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
-from pickwell.config import ScoreConfig, SelectConfig, checked
+from pickwell.config import ScoreConfig, SelectConfig
+from pickwell.config_file import checked
 from pickwell.judging import judge, make_candidates, notes_of
 from pickwell.scoring_job import open_run
 

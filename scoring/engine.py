@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,29 @@ class EngineOptions:
     downloader: Downloader | None = None
 
 
+@dataclass
+class Mapped:
+    """What a pass over all samples came to; its files lie in the run folder.
+
+    Attributes:
+        status: Rows per status.
+        computed: What was really computed, by name.
+        unfinished: Rows that failed for now, per metric that has any.
+        seconds: Where the time went, summed over all workers.
+        judged: What the judge took; ``None`` without one.
+    """
+
+    status: Counter[str] = field(default_factory=Counter)
+    computed: Counter[str] = field(default_factory=Counter)
+    unfinished: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    judged: Usage | None = None
+
+
+Mapping = Callable[[Path, int | None, Progress], Mapped]
+"""Writes the files of a run folder that grow with the samples; given rows to expect."""
+
+
 def score(
     samples: Iterable[Sample],
     folder: Path,
@@ -78,6 +102,7 @@ def score(
     on_progress: Progress = lambda stage, done, total: None,
     pool_pass: PoolPass = score_pool,
     embed: bool | None = None,
+    mapping: Mapping | None = None,
 ) -> Run:
     """Score ``samples`` with ``metrics`` into the run folder ``folder``.
 
@@ -94,26 +119,71 @@ def score(
             against its reference there.
         embed: Whether vectors are made, provided there is an encoder; ``None``: if a metric needs
             them.
+        mapping: Maps other samples elsewhere (:mod:`scoring.cluster`); ``samples`` is left alone
+            then.
 
     Returns:
         The finished run, opened.
     """
     started = time.perf_counter()
-    judged_before = models.judge.usage.copy() if models.judge is not None else Usage()
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
+    if mapping is None:
+        mapping = partial(_map_here, samples, metrics, models, options, embed)
+    try:
+        mapped = mapping(folder, total, on_progress)
+    except BaseException:
+        if made:
+            _remove_empty(folder)
+        raise
+    before = time.perf_counter()
+    pool = pool_metrics(metrics)
+    pool_rows = pool_pass(folder, pool, options.cache, options.seed, on_progress)
+    mapped.seconds["pool metrics"] = time.perf_counter() - before
+    summary = {
+        "format_version": FORMAT_VERSION,
+        **(manifest or {}),
+        "rows": mapped.status.total(),
+        "status": dict(mapped.status),
+        "models": {
+            "name": models.name,
+            "encoder": models.encoder and models.encoder.key,
+            "language_model": models.language_model and models.language_model.key,
+            "reward": models.reward and models.reward.key,
+            "judge": models.judge and models.judge.key,
+            "specs": dict(models.specs),
+        },
+        "metrics": {metric.spec.name: metric_key(metric) for metric in metrics},
+        "computed": {**mapped.computed, **pool_rows},
+        "unfinished": dict(mapped.unfinished),
+        **_judging(models, metrics, mapped.judged),
+        "seed": options.seed,
+        "seconds": round(time.perf_counter() - started, 2),
+        "seconds_by_stage": {name: round(value, 2) for name, value in mapped.seconds.items()},
+    }
+    with atomic_path(folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False), "utf-8")
+    return Run.open(folder)
+
+
+def _map_here(
+    samples: Iterable[Sample],
+    metrics: Sequence[Metric],
+    models: Models,
+    options: EngineOptions,
+    embed: bool | None,
+    folder: Path,
+    total: int | None,
+    on_progress: Progress,
+) -> Mapped:
+    """Map all samples in this process."""
+    judged_before = models.judge.usage.copy() if models.judge is not None else Usage()
     mapper = open_mapper(metrics, models, options, embed=embed)
-    images = mapper.images
-    writer = RunWriter(
-        folder,
-        mapper.schema(),
-        images.encoder.dim if images.encoder is not None else None,
-        images if options.thumbnail else None,
-    )
+    writer = open_writer(folder, mapper, options)
     counts: Counter[str] = Counter()
     try:
-        for shard in prepared_shards(samples, images, options.shard_rows):
+        for shard in prepared_shards(samples, mapper.images, options.shard_rows):
             columns, notes, vectors = map_shard(shard, mapper)
             with mapper.clock("write"):
                 writer.write(shard, columns, notes, vectors)
@@ -124,44 +194,30 @@ def score(
         writer.close()
     except BaseException:
         writer.abandon()
-        if made:
-            _remove_empty(folder)
         raise
     finally:
-        images.close()
-    with mapper.clock("pool metrics"):
-        pool = pool_metrics(metrics)
-        pool_rows = pool_pass(folder, pool, options.cache, options.seed, on_progress)
-    summary = {
-        "format_version": FORMAT_VERSION,
-        **(manifest or {}),
-        "rows": counts.total(),
-        "status": dict(counts),
-        "models": {
-            "name": models.name,
-            "encoder": models.encoder and models.encoder.key,
-            "language_model": models.language_model and models.language_model.key,
-            "reward": models.reward and models.reward.key,
-            "judge": models.judge and models.judge.key,
-            "specs": dict(models.specs),
-        },
-        "metrics": {metric.spec.name: metric_key(metric) for metric in metrics},
-        "computed": {
-            "images_decoded": images.decoded,
-            "images_encoded": images.encoded,
-            "texts_encoded": mapper.computed["texts_encoded"],
-            **{name: mapper.computed[name] for name in mapper.stores},
-            **pool_rows,
-        },
-        "unfinished": dict(mapper.unfinished),
-        **_judging(models, metrics, judged_before),
-        "seed": options.seed,
-        "seconds": round(time.perf_counter() - started, 2),
-        "seconds_by_stage": {name: round(value, 2) for name, value in mapper.seconds.items()},
+        mapper.images.close()
+    judged = models.judge.usage.since(judged_before) if models.judge is not None else None
+    return mapped_by(mapper, counts, judged)
+
+
+def mapped_by(mapper: Mapper, status: Counter[str], judged: Usage | None) -> Mapped:
+    """What a mapper came to."""
+    computed = {
+        "images_decoded": mapper.images.decoded,
+        "images_encoded": mapper.images.encoded,
+        "texts_encoded": mapper.computed["texts_encoded"],
+        **{name: mapper.computed[name] for name in mapper.stores},
     }
-    with atomic_path(folder / "run.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False), "utf-8")
-    return Run.open(folder)
+    seconds = Counter(mapper.seconds)
+    return Mapped(status, Counter(computed), Counter(mapper.unfinished), seconds, judged)
+
+
+def open_writer(folder: Path, mapper: Mapper, options: EngineOptions) -> RunWriter:
+    """The files of a run folder that grow with what a mapper gives."""
+    images = mapper.images
+    dim = images.encoder.dim if images.encoder is not None else None
+    return RunWriter(folder, mapper.schema(), dim, images if options.thumbnail else None)
 
 
 def open_mapper(
@@ -242,11 +298,12 @@ def make_metrics(models: Models, names: Sequence[str] | None = None) -> list[Met
     return metrics
 
 
-def _judging(models: Models, metrics: Sequence[Metric], before: Usage) -> dict[str, Any]:
+def _judging(models: Models, metrics: Sequence[Metric], took: Usage | None) -> dict[str, Any]:
     """What the judge was asked in this run and what it took, where there was one."""
-    if models.judge is None or not any("judge" in metric.spec.needs for metric in metrics):
+    asked = any("judge" in metric.spec.needs for metric in metrics)
+    if models.judge is None or took is None or not asked:
         return {}
-    told = models.judge.usage.since(before).summary(models.judge.options)
+    told = took.summary(models.judge.options)
     return {"judge": {"name": models.judge.name, **told}}
 
 

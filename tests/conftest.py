@@ -1,6 +1,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,12 @@ def packages() -> Path:
 
 
 @pytest.fixture(scope="session")
+def pool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stores for the whole demo pool, empty when the tests begin: it is scored once for all."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of supplied reference data, or skip."""
     folder = Path(os.environ.get("PICKWELL_SHARED", ROOT.parent / "shared"))
@@ -36,3 +43,18 @@ def hub() -> Iterator[LoopbackHub]:
     """An empty Hugging Face hub on loopback; see tests/loopback_hub.py."""
     with LoopbackHub() as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A real Ray cluster of two nodes with one processor each, on this machine."""
+    pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 150_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster.add_node(**node)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()

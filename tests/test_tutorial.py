@@ -24,7 +24,7 @@ def _packages() -> Path | None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
+def test_every_command_of_the_tutorial(pool_cache: Path, tmp_path: Path) -> None:
     """In order, in an empty folder; a command that fails is named with what it said."""
     packages = _packages()
     if packages is None:
@@ -35,7 +35,7 @@ def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
     assert {kind for kind, _ in blocks} == {"sh", "python"}
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PICKWELL_CACHE": str(tmp_path / "cache"),
+        "PICKWELL_CACHE": str(pool_cache),
     }
     for kind, text in blocks:
         command = ["sh", "-e", "-c", text] if kind == "sh" else [sys.executable, "-c", text]

@@ -78,7 +78,7 @@ def compare(
     """Train on what each arm chooses, all alike; type it again to go on."""
     from pickwell.compare_job import compare as run_comparison
     from pickwell.compare_summary import print_comparison
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.summary import print_source
 

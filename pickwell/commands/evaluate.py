@@ -42,7 +42,7 @@ def evaluate(
     strict: Strict = False,
 ) -> None:
     """Evaluate MODEL on held-out DATA; type it again to go on after an interruption."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.evaluate_job import evaluate as run_evaluation
     from pickwell.evaluation_summary import print_evaluation

@@ -67,7 +67,7 @@ def finetune(
 
     For several GPUs: accelerate launch -m pickwell finetune SELECTION --out FOLDER ...
     """
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.finetune_job import finetune as run_training
     from pickwell.finetune_summary import print_training

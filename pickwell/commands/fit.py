@@ -30,7 +30,7 @@ def fit(
     config: ConfigFile = None,
 ) -> None:
     """Fit a quality to labels; where nothing beats their mean, the consensus is kept."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.fit_job import fit as run_fit
     from pickwell.fit_job import known_directions, model_folder

@@ -78,7 +78,7 @@ def label(
     config: ConfigFile = None,
 ) -> None:
     """Label RUN by many short trainings; type it again to go on after an interruption."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.label_job import label as run_labels
     from pickwell.label_summary import print_labels

@@ -78,11 +78,20 @@ def prune(
     limit: int = typer.Option(None, min=1, help="Only the first pictures."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, min=0, help="Decoding threads; default: one per core."),
+    engine: str = typer.Option(
+        None, help="local (default), or ray: on a Ray cluster (docs/scaling.md)."
+    ),
+    address: str = typer.Option(
+        None, help="Of a running Ray cluster: HOST:PORT or auto; default: one started here."
+    ),
+    worker_cpus: float = typer.Option(None, help="Processors of a Ray worker (up to 4)."),
+    worker_gpus: float = typer.Option(None, help="GPUs of a Ray worker, e.g. 0.25."),
+    max_workers: int = typer.Option(None, min=1, help="Ray workers, at most."),
     seed: int = typer.Option(None, min=0, help="Of all draws and ties."),
     config: ConfigFile = None,
 ) -> None:
     """Keep the share of a corpus of pictures that teaches most, and show what goes."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.prune_job import prune as run_prune
     from pickwell.summary import print_source
@@ -119,6 +128,11 @@ def prune(
         limit=limit,
         cache=cache,
         workers=workers,
+        engine=engine,
+        address=address,
+        worker_cpus=worker_cpus,
+        worker_gpus=worker_gpus,
+        max_workers=max_workers,
         seed=seed,
     )
     settings = load_config(config).prune

@@ -61,6 +61,15 @@ def score(
     max_pixels: int = typer.Option(
         None, min=1, help="Larger images are refused by their header (50 million)."
     ),
+    engine: str = typer.Option(
+        None, help="local (default), or ray: on a Ray cluster (docs/scaling.md)."
+    ),
+    address: str = typer.Option(
+        None, help="Of a running Ray cluster: HOST:PORT or auto; default: one started here."
+    ),
+    worker_cpus: float = typer.Option(None, help="Processors of a Ray worker (up to 4)."),
+    worker_gpus: float = typer.Option(None, help="GPUs of a Ray worker, e.g. 0.25."),
+    max_workers: int = typer.Option(None, min=1, help="Ray workers, at most."),
     seed: int = typer.Option(None, help="Seed of whatever draws."),
     config: str = typer.Option(
         None,
@@ -71,7 +80,7 @@ def score(
     strict: Strict = False,
 ) -> None:
     """Score every pair of DATA into a run folder; type it again to go on after an interruption."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.scoring_job import score as run_score
     from pickwell.summary import print_run, print_source
@@ -106,6 +115,11 @@ def score(
         cache=cache,
         workers=workers,
         max_pixels=max_pixels,
+        engine=engine,
+        address=address,
+        worker_cpus=worker_cpus,
+        worker_gpus=worker_gpus,
+        max_workers=max_workers,
         seed=seed,
     )
     asked = overrides(rubric=rubric, images=judge_images, in_flight=in_flight)

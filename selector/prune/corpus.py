@@ -14,6 +14,7 @@ from data_cards.errors import BadInputError
 from selector.outcome import Outcome, join, whole
 from selector.prune.class_means import class_means
 from selector.prune.duplicates import Duplicates, First, find_duplicates
+from selector.prune.kmeans import Passes
 from selector.prune.prototypes import Prototypes, default_prototype_count, fit_prototypes
 from selector.prune.rule import Kept, Strategy, keep, keep_count
 from selector.selection import Candidates, Selection
@@ -88,6 +89,7 @@ def prune(
     class_names: Sequence[str] = (),
     content: np.ndarray | None = None,
     prototypes: Prototypes | None = None,
+    over: Passes | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Pruned:
     """Prune a corpus.
@@ -101,6 +103,7 @@ def prune(
         class_names: Name of each class.
         content: (n,) ``uint64``, equal where the bytes are.
         prototypes: Of these very rows, where they are known already.
+        over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
     Returns:
@@ -116,7 +119,7 @@ def prune(
             "Name the column or folder that holds them with --label, or balance by clusters.",
         )
     if prototypes is None:
-        prototypes = find_prototypes(matrix, options, ~failed, classes, on_progress)
+        prototypes = find_prototypes(matrix, options, ~failed, classes, on_progress, over)
     usable = ~np.isnan(prototypes.distance)
     if not usable.any():
         raise BadInputError("no row has an embedding", "Look at the reasons of the bad rows.")
@@ -158,6 +161,7 @@ def find_prototypes(
     usable: np.ndarray,
     classes: np.ndarray | None,
     on_progress: Progress = lambda stage, done, total: None,
+    over: Passes | None = None,
 ) -> Prototypes:
     """Class means, or k-means with as many prototypes as asked for or usual."""
     if options.supervised and classes is not None:
@@ -166,7 +170,7 @@ def find_prototypes(
     count = options.prototypes or default_prototype_count(int(usable.sum()), known or None)
     return fit_prototypes(
         matrix, count, usable=usable, seed=options.seed, iterations=options.iterations,
-        on_progress=on_progress,
+        over=over, on_progress=on_progress,
     )  # fmt: skip
 
 

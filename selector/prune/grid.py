@@ -1,9 +1,10 @@
 """Embedding rows as unit vectors on a grid, so that their sums are exact in any order.
 
-A unit row is rounded to whole multiples of 2^-30 (float32 rounds a coordinate of 0.04 to 2^-28).
-Whole numbers add up without rounding: blocks, threads, machines and the order of the rows cannot
-change a sum. The length of a float16 row of length up to 5 is a sum of whole multiples of 2^-48
-that float64 holds exactly, so that the row on the grid is the same on every machine too.
+A unit row is rounded to whole multiples of 2^-23, which float32 holds exactly (a float16 coordinate
+of 0.04 is itself rounded to 2^-15). Whole numbers add up without rounding: blocks, threads,
+machines and the order of the rows cannot change a sum. The length of a float16 row of length up to
+5 is a sum of whole multiples of 2^-48 that float64 holds exactly, so that the row on the grid is
+the same on every machine too.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 
-GRID = 2.0**30
+GRID = 2.0**23
 """Steps of the grid in a length of 1."""
-BLOCK_BYTES = 48 * 2**20
-"""What one thread holds of a block: rows in two precisions, and their cosines."""
+BLOCK_BYTES = 12 * 2**20
+"""What one thread holds of a block: rows in two precisions, and their cosines; measured."""
+_FLOAT32 = np.finfo(np.float32)
 
 
 def checked(matrix: np.ndarray) -> np.ndarray:
@@ -34,27 +36,52 @@ def checked(matrix: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def unit_grid(block: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def row_scales(block: np.ndarray) -> np.ndarray:
+    """What each row is to be multiplied by to lie on the grid.
+
+    Args:
+        block: (m, d) float16, float32 or float64; any length but 0.
+
+    Returns:
+        (m,) float32: :data:`GRID` over the length; 0 for a broken row (zero, NaN, infinity), and -1
+        where it is beyond float32.
+    """
+    rows = block.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = np.einsum("ij,ij->i", rows, rows)
+    present = np.isfinite(squared) & (squared > 0)
+    exact = np.zeros(len(rows))
+    exact[present] = GRID / np.sqrt(squared[present])
+    scales = np.minimum(exact, _FLOAT32.max).astype(np.float32)
+    scales[present & ((exact > _FLOAT32.max) | (exact < _FLOAT32.tiny))] = -1.0
+    return scales
+
+
+def unit_grid(
+    block: np.ndarray, out: np.ndarray | None = None, scales: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows scaled to length 1 and put on the grid.
 
     Args:
         block: (m, d) float16, float32 or float64; any length but 0.
-        out: (m, d) float64 to write to.
+        out: (m, d) float32 to write to.
+        scales: (m,) what :func:`row_scales` says of the block, where it was asked before.
 
     Returns:
-        (m, d) float64, whole numbers: the unit row times :data:`GRID`, zero where there is none;
-        (m,) true where there is one. A row that is zero, or holds NaN or infinity, is broken.
+        (m, d) float32, whole numbers: the unit row times :data:`GRID`, zero where there is none;
+        (m,) true where there is one.
     """
-    rows = np.empty(block.shape) if out is None else out
-    rows[...] = block
+    scales = row_scales(block) if scales is None else scales
+    rows = np.empty(block.shape, np.float32) if out is None else out
     with np.errstate(over="ignore", invalid="ignore"):
-        squared = np.einsum("ij,ij->i", rows, rows)
-    present = np.isfinite(squared) & (squared > 0)
-    scale = np.zeros(len(rows))
-    scale[present] = GRID / np.sqrt(squared[present])
+        rows[...] = block
+        rows *= scales[:, None]
+    present = scales != 0
     if not present.all():
         rows[~present] = 0.0  # NaN times zero is NaN
-    rows *= scale[:, None]
+    for row in np.flatnonzero(scales < 0):
+        exact = block[row].astype(np.float64)
+        rows[row] = exact * (GRID / np.sqrt(np.einsum("i,i", exact, exact)))
     np.rint(rows, out=rows)
     return rows, present
 
@@ -74,7 +101,7 @@ def content_keys(rows: np.ndarray, seed: int) -> np.ndarray:
     """A 64-bit number for each row that depends on its direction and the seed alone.
 
     Args:
-        rows: (m, d) whole numbers on the grid.
+        rows: (m, d) whole numbers on the grid, of any type.
         seed: Another seed gives unrelated numbers.
 
     Returns:

@@ -24,7 +24,11 @@ Progress = Callable[[str, int, int | None], None]
 
 
 class Passes(Protocol):
-    """Rows that can be gone over; :class:`selector.prune.streams.Rows` does it with threads."""
+    """Rows that can be gone over.
+
+    :class:`selector.prune.streams.Rows` does it with threads,
+    :class:`selector.prune.cluster_rows.ClusterRows` with other machines.
+    """
 
     def __len__(self) -> int:
         """Rows, broken ones too."""
@@ -34,6 +38,9 @@ class Passes(Protocol):
 
     def sample(self, count: int, seed: int, keys: np.ndarray | None = None) -> Sample:
         """The ``count`` distinct rows with the smallest keys."""
+
+    def nearest(self, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest prototype of each row (n,) ``int32``, -1 for none; its distance (n,), or NaN."""
 
 
 @dataclass(frozen=True)

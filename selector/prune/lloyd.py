@@ -7,7 +7,7 @@ Every part gives the same bits for any division of the rows into blocks, threads
   than (d + 1) 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3).
   Prototypes closer than twice that are compared again, one pair of vectors at a time, in float64;
 - sums are of whole numbers (:mod:`selector.prune.grid`): exact in float64 up to 2^53, carried on in
-  ``int64`` up to 8,000,000,000 rows.
+  ``int64`` up to 2^40 rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from selector.prune.grid import GRID, block_size, blocks, unit_grid
 
 _PAIRS = 4096
-_ROWS_IN_FLOAT64 = 2**22
+_ROWS_IN_FLOAT64 = 2**29
 """So many rows of the grid sum to less than 2^53."""
 
 
@@ -80,26 +80,27 @@ class Assigner:
         self.centres = np.ascontiguousarray(centres, dtype=np.float32)
         self.exact = self.centres.astype(np.float64)
         self.lengths = np.sqrt(np.einsum("ij,ij->i", self.exact, self.exact))
-        self._rows = np.empty((self.block_rows, dim))
-        self._single = np.empty((self.block_rows, dim), dtype=np.float32)
+        self._rows = np.empty((self.block_rows, dim), dtype=np.float32)
         self._cosines = np.empty((self.block_rows, count), dtype=np.float32)
         self._tie = np.float32(2 * (dim + 4) * 2.0**-24 * GRID)
 
-    def __call__(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(
+        self, block: np.ndarray, scales: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Assign a block.
 
         Args:
             block: (m, d) embeddings, m at most ``block_rows``.
+            scales: (m,) as for :func:`selector.prune.grid.unit_grid`.
 
         Returns:
             (m,) int64 prototype of each row, the earlier one in an exact tie, -1 for a broken row;
-            (m, d) float64 rows on the grid, valid until the next call; (m,) true where not broken.
+            (m, d) float32 rows on the grid, valid until the next call; (m,) true where not broken.
         """
         size = len(block)
-        rows, present = unit_grid(block, self._rows[:size])
-        single, cosines = self._single[:size], self._cosines[:size]
-        single[...] = rows
-        np.matmul(single, self.centres.T, out=cosines)
+        rows, present = unit_grid(block, self._rows[:size], scales)
+        cosines = self._cosines[:size]
+        np.matmul(rows, self.centres.T, out=cosines)
         labels = cosines.argmax(axis=1)
         if len(self.centres) > 1:
             at = np.arange(size)
@@ -118,7 +119,7 @@ class Assigner:
         row, centre = np.nonzero(candidates)
         cosine = np.empty(len(row))
         for part in blocks(len(row), _PAIRS):
-            pairs = rows[row[part]], self.exact[centre[part]]
+            pairs = rows[row[part]].astype(np.float64), self.exact[centre[part]]
             cosine[part] = np.einsum("ij,ij->i", *pairs) / self.lengths[centre[part]]
         starts = np.flatnonzero(np.diff(row, prepend=-1))
         best = np.maximum.reduceat(cosine, starts)
@@ -159,6 +160,19 @@ class Adder:
 
     def add(self, rows: np.ndarray, labels: np.ndarray) -> None:
         """Add rows (m, d) on the grid under labels (m,) from 0 to k - 1; -1 counts for nothing."""
+        self._add(rows, labels, 1)
+
+    def move(self, rows: np.ndarray, before: np.ndarray, labels: np.ndarray) -> None:
+        """Add rows under their labels and take them from those of before, where these differ.
+
+        What has been added then is the change.
+        """
+        moved = np.flatnonzero(labels != before)
+        if len(moved):
+            self._add(rows[moved], before[moved], -1)
+            self._add(rows[moved], labels[moved], 1)
+
+    def _add(self, rows: np.ndarray, labels: np.ndarray, sign: int) -> None:
         used = labels >= 0
         if not used.all():
             rows, labels = rows[used], labels[used]
@@ -167,11 +181,12 @@ class Adder:
         order = np.argsort(labels, kind="stable")
         counts = np.bincount(labels, minlength=len(self._counts))
         ends = np.concatenate([[0], np.cumsum(counts)])
-        members = csr_array((np.ones(len(rows)), order, ends), shape=(len(counts), len(rows)))
+        weights = np.full(len(rows), float(sign))
+        members = csr_array((weights, order, ends), shape=(len(counts), len(rows)))
         if self._rows + len(rows) > _ROWS_IN_FLOAT64:
             self._carry()
         self._float += members @ rows
-        self._counts += counts
+        self._counts += sign * counts
         self._rows += len(rows)
 
     def total(self) -> Sums:
@@ -225,12 +240,13 @@ def cosine_distance(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """1 - cosine of rows and prototypes side by side, each pair computed by itself.
 
     Args:
-        rows: (m, d) float64, not zero, of any length.
-        centres: (m, d) float64, likewise.
+        rows: (m, d) not zero, of any length.
+        centres: (m, d) likewise.
 
     Returns:
         (m,) float64 in [0, 2].
     """
+    rows, centres = rows.astype(np.float64), centres.astype(np.float64)
     inner, of_rows, of_centres = (
         np.einsum("ij,ij->i", a, b) for a, b in ((rows, centres), (rows, rows), (centres, centres))
     )

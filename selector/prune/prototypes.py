@@ -16,7 +16,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from selector.prune.grid import checked
-from selector.prune.kmeans import Progress, Run, run_kmeans
+from selector.prune.kmeans import Passes, Progress, Run, run_kmeans
 from selector.prune.lloyd import Sums, assign_block, next_centres, partial_sums, reduce
 from selector.prune.starts import Start
 from selector.prune.streams import Rows, one_thread_each
@@ -99,6 +99,7 @@ def fit_prototypes(
     restarts: int = 1,
     threads: int | None = None,
     block_rows: int | None = None,
+    over: Passes | None = None,
     on_progress: Progress | None = None,
 ) -> Prototypes:
     """Spherical k-means over a memory map, in bounded memory.
@@ -123,6 +124,7 @@ def fit_prototypes(
         restarts: Starts tried; the lowest mean distance wins.
         threads: At work; default: one for each processor.
         block_rows: Rows read at a time by each; default: about 50 MB.
+        over: Goes over the usable rows of ``matrix`` elsewhere; ``None``: by threads, here.
         on_progress: Called with ``("k-means", iteration, iterations)``.
 
     Returns:
@@ -133,7 +135,8 @@ def fit_prototypes(
     """
     given = start if isinstance(start, np.ndarray) else None
     check_rows(matrix, count, iterations, restarts, usable, given)
-    over = Rows(matrix, usable, threads, block_rows)
+    if over is None:
+        over = Rows(matrix, usable, threads, block_rows)
     with one_thread_each():
         asked = count or (len(given) if given is not None else 0)
         if not asked:

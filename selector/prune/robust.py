@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selector.prune.corpus import PruneOptions, prune
+from selector.prune.kmeans import Passes
 from selector.prune.probe import Probe, accuracy
 
 FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -49,6 +50,7 @@ def over_prototypes(
     train_test: tuple[np.ndarray, np.ndarray] | None = None,
     probe: Probe = "linear",
     factors: Sequence[float] = FACTORS,
+    over: Passes | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
 ) -> list[Robustness]:
     """Prune with other numbers of prototypes, without looking for duplicates.
@@ -66,6 +68,7 @@ def over_prototypes(
         probe: The kind.
         factors: Of the number in question; what comes to less than 2 or more than the rows is
             left out.
+        over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
     Returns:
@@ -79,7 +82,7 @@ def over_prototypes(
     for number, count in enumerate(counts):
         made = prune(
             matrix, ids, replace(base, prototypes=count), errors=errors, classes=classes,
-            content=content,
+            content=content, over=over,
         )  # fmt: skip
         mine = made.kept.rows
         right = None

@@ -6,16 +6,31 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from selector.prune.grid import block_size, blocks, checked, unit_grid
+from selector.prune.grid import block_size, blocks, checked, row_scales, unit_grid
 from selector.prune.lloyd import Adder, Assigner, Sums, cosine_distance, reduce
 from selector.prune.starts import Sample, merge_samples, sample_block
 
 Made = TypeVar("Made")
+
+
+@dataclass
+class _Known:
+    """What one pass found out that spares the next some work; no result depends on it.
+
+    Attributes:
+        scales: (n,) of :func:`selector.prune.grid.row_scales`.
+        labels: (n,) of the last assignment.
+        sums: Of that assignment.
+    """
+
+    scales: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    sums: Sums | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class Rows:
     usable: np.ndarray | None = None
     threads: int | None = None
     block_rows: int | None = None
+    _known: _Known = field(default_factory=lambda: _Known(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         checked(self.matrix)
@@ -41,25 +57,60 @@ class Rows:
         return len(self.matrix)
 
     def sums(self, centres: np.ndarray) -> Sums:
-        """Assign every row to the nearest prototype and sum: one iteration's work."""
+        """Assign every row to the nearest prototype and sum: one iteration's work.
+
+        After the first time only rows that changed their prototype are added and taken away: sums
+        are exact, so that it comes to the same.
+        """
+        scales, known = self.scales(), self._known
+        old, before = known.sums, known.labels
+        if old is not None and old.sums.shape != centres.shape:
+            old = before = None
+        labels = np.empty(len(self), dtype=np.int32)
 
         def work(parts: Iterator[slice]) -> Sums:
             assign, adder = Assigner(centres, size), Adder(*centres.shape)
             for part in parts:
-                labels, rows, _ = assign(self.matrix[part])
-                adder.add(rows, self._counted(labels, part))
+                found, rows, _ = assign(self.matrix[part], scales[part])
+                labels[part] = self._counted(found, part)
+                if before is None:
+                    adder.add(rows, labels[part])
+                else:
+                    adder.move(rows, before[part], labels[part])
             return adder.total()
 
         size = self._size(len(centres))
-        return reduce(self._share(work, size))
+        changed = self._share(work, size)
+        made = reduce(changed if old is None else [old, *changed])
+        known.labels, known.sums = labels, made
+        return made
+
+    def scales(self) -> np.ndarray:
+        """(n,) what each row is multiplied by to lie on the grid; looked for once."""
+        if self._known.scales is None:
+            scales = np.empty(len(self), dtype=np.float32)
+
+            def work(parts: Iterator[slice]) -> None:
+                for part in parts:
+                    scales[part] = row_scales(self.matrix[part])
+
+            self._share(work, self._size(0))
+            self._known.scales = scales
+        return self._known.scales
+
+    def with_scales(self, scales: np.ndarray) -> Rows:
+        """The same rows, their :meth:`scales` known from before."""
+        self._known.scales = scales
+        return self
 
     def class_sums(self, classes: np.ndarray, count: int) -> Sums:
         """Sum the rows of each class; ``classes`` (n,) from 0 up, -1 for none."""
+        scales = self.scales()
 
         def work(parts: Iterator[slice]) -> Sums:
             adder = Adder(count, self.matrix.shape[1])
             for part in parts:
-                rows, present = unit_grid(self.matrix[part])
+                rows, present = unit_grid(self.matrix[part], None, scales[part])
                 adder.add(rows, self._counted(np.where(present, classes[part], -1), part))
             return adder.total()
 
@@ -69,11 +120,12 @@ class Rows:
         """Nearest prototype of each row (n,) ``int32``, -1 for none; its distance (n,), or NaN."""
         labels = np.full(len(self), -1, dtype=np.int32)
         distance = np.full(len(self), np.nan)
+        scales = self.scales()
 
         def work(parts: Iterator[slice]) -> None:
             assign = Assigner(centres, size)
             for part in parts:
-                found, rows, _ = assign(self.matrix[part])
+                found, rows, _ = assign(self.matrix[part], scales[part])
                 labels[part] = self._counted(found, part)
                 distance[part] = _beside(rows, assign.exact, labels[part])
 
@@ -84,11 +136,12 @@ class Rows:
     def distance(self, centres: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Cosine distance (n,) of each row to the prototype ``labels`` names; NaN for -1."""
         distance = np.full(len(self), np.nan)
+        scales = self.scales()
         exact = centres.astype(np.float64)
 
         def work(parts: Iterator[slice]) -> None:
             for part in parts:
-                rows, present = unit_grid(self.matrix[part])
+                rows, present = unit_grid(self.matrix[part], None, scales[part])
                 named = np.where(present, labels[part], -1)
                 distance[part] = _beside(rows, exact, self._counted(named, part))
 

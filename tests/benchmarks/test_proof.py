@@ -54,14 +54,14 @@ def test_defects_by_kind_without_those_whose_truth_was_given_away():
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-def test_the_quick_proof_writes_every_table_and_the_same_again(packages, tmp_path):
+def test_the_quick_proof_writes_every_table_and_the_same_again(packages, pool_cache, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "packages").symlink_to(packages.resolve())
 
     def prove():
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.proof", "--quick", "--dir", tmp_path / "demo"],
-            env=os.environ | {"PICKWELL_CACHE": str(tmp_path / "cache")},
+            env=os.environ | {"PICKWELL_CACHE": str(pool_cache)},
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -4,7 +4,8 @@ import pytest
 
 from data_cards import BadInputError
 from pickwell.commands.options import parse_columns
-from pickwell.config import Config, SelectConfig, checked, load_config
+from pickwell.config import Config, SelectConfig
+from pickwell.config_file import checked, load_config
 
 
 def write(folder: Path, text: str) -> Path:

@@ -35,8 +35,8 @@ def test_defects_are_counted_by_kind():
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-def test_the_whole_demo(packages, pickwell, tmp_path):
-    """What `make demo` does, from the unpacked packages on, with a cache of its own."""
+def test_the_whole_demo(packages, pickwell, pool_cache, tmp_path):
+    """What `make demo` does, from the unpacked packages on."""
     done = pickwell(
         "demo",
         "--dir",
@@ -45,6 +45,7 @@ def test_the_whole_demo(packages, pickwell, tmp_path):
         packages.resolve(),
         timeout=2300,
         OMP_NUM_THREADS=str(os.cpu_count()),
+        PICKWELL_CACHE=str(pool_cache),
     )
     assert done.returncode == 0, done.stderr
     assert "known defects among the picks" in done.stdout

@@ -1,0 +1,1 @@
+"""What pruning a corpus of pictures is worth: ``python -m benchmarks.pruning``."""

@@ -1,0 +1,104 @@
+"""``--engine ray``: what travels to the workers, and what says which data these are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickwell.config import PruneConfig, ScoreConfig
+
+if TYPE_CHECKING:
+    from data_cards.sample import Sample
+    from data_cards.source import Source
+    from pickwell.prune_corpus import Corpus
+    from scoring.cluster import ClusterOptions
+    from scoring.engine import Mapping
+    from selector.prune.kmeans import Passes
+
+
+def score_on_ray(source: Source, settings: ScoreConfig, names: list[str] | None) -> Mapping:
+    """The mapping of ``score --engine ray``."""
+    from pickwell.scoring_job import metrics_and_models
+
+    settings = _absolute(settings)
+    make = partial(metrics_and_models, settings, names)
+    return _mapping(source, settings, make, embed=None)
+
+
+def prune_on_ray(source: Source, settings: PruneConfig) -> Mapping:
+    """The mapping of ``prune --engine ray``."""
+    from pickwell.prune_corpus import metrics_and_encoder
+
+    settings = _absolute(settings)
+    return _mapping(source, settings, partial(metrics_and_encoder, settings), embed=True)
+
+
+def cluster_options(settings: ScoreConfig | PruneConfig) -> ClusterOptions:
+    """Where to work, and how large a worker is."""
+    from scoring.cluster import ClusterOptions
+
+    return ClusterOptions(
+        settings.address, settings.worker_cpus, settings.worker_gpus, settings.max_workers
+    )
+
+
+@contextmanager
+def cluster(settings: ScoreConfig | PruneConfig) -> Iterator[None]:
+    """Connected to the cluster for as long as it is needed, where one is asked for."""
+    if settings.engine != "ray":
+        yield
+        return
+    from scoring.cluster import connected
+
+    with connected(cluster_options(settings)):
+        yield
+
+
+def passes(pictures: Corpus, settings: PruneConfig) -> Passes | None:
+    """What goes over the pictures' vectors on the cluster; ``None`` on one machine."""
+    if settings.engine != "ray":
+        return None
+    from selector.prune.cluster_rows import ClusterRows
+
+    return ClusterRows(pictures.file, pictures.readable)
+
+
+def _mapping(source: Source, settings: Any, make: Any, embed: bool | None) -> Mapping:
+    from pickwell.scoring_job import engine_options
+    from scoring.cluster import map_on_ray
+
+    there = None
+    if not source.is_remote and Path(source.path).exists():
+        there = Path(source.path)
+    told = settings.model_dump(mode="json", include=_READING & set(type(settings).model_fields))
+    commit = source.hub.commit if source.hub is not None else None
+    return map_on_ray(
+        partial(_read, source, settings.limit),
+        make,
+        engine_options(settings),
+        cluster_options(settings),
+        source=there,
+        identity=[str(source.path), source.format, commit, told],
+        embed=embed,
+    )
+
+
+_READING = {"images", "card", "columns", "split", "subset", "limit", "instruction", "allow_urls"}
+"""Options that say which samples there are."""
+
+
+def _read(source: Source, limit: int | None) -> Iterator[Sample]:
+    from itertools import islice
+
+    samples = source.samples()
+    return samples if limit is None else islice(samples, limit)
+
+
+def _absolute(settings: Any) -> Any:
+    """The options with a cache that is the same folder wherever a worker starts."""
+    from pickwell.scoring_job import default_cache
+
+    return settings.model_copy(update={"cache": Path(settings.cache or default_cache()).absolute()})

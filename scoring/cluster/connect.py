@@ -1,0 +1,181 @@
+"""A Ray cluster to work on: one that is there, or one started on this machine for the purpose."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_cards.errors import BadInputError
+
+USUAL_CPUS = 4
+"""Processors of a worker where the nodes have so many: more help one model little."""
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Where to work, and how large a worker is.
+
+    Attributes:
+        address: ``host:port`` or ``auto`` of a running cluster; ``None``: one is started here.
+        worker_cpus: Processors of a worker; ``None``: as many as a node has, up to 4.
+        worker_gpus: GPUs of a worker, also a part of one; ``None``: one, if there are any.
+        max_workers: At most so many; ``None``: as many as there is room for, now or later.
+    """
+
+    address: str | None = None
+    worker_cpus: float | None = None
+    worker_gpus: float | None = None
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a cluster has, and what a worker takes of it.
+
+    Attributes:
+        cpus: Processors of each node.
+        worker_cpus: Of each worker.
+        worker_gpus: Of each worker.
+        fits: Workers that there is room for now.
+        max_workers: At most so many, ever; ``None``: no limit.
+    """
+
+    cpus: tuple[float, ...]
+    worker_cpus: float
+    worker_gpus: float
+    fits: int
+    max_workers: int | None
+
+    @property
+    def now(self) -> int:
+        """Workers to begin with."""
+        return min(self.fits, self.max_workers or self.fits)
+
+
+@contextmanager
+def connected(options: ClusterOptions) -> Iterator[Room]:
+    """Connect to the cluster, or start one here and stop it in the end.
+
+    Raises:
+        BadInputError: Ray is not installed, nothing answers at the address, or a worker of the
+            size asked for fits on no node.
+    """
+    ray = require_ray()
+    ours = not ray.is_initialized()
+    if ours:
+        _start(ray, options.address)
+    try:
+        yield room_of(ray, options)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def require_ray() -> Any:
+    """The module ``ray``.
+
+    Raises:
+        BadInputError: It is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise BadInputError(
+            f"Ray is not installed ({error}).", "Install it: pip install 'pickwell[ray]'"
+        ) from error
+    return ray
+
+
+def room_of(ray: Any, options: ClusterOptions) -> Room:
+    """What there is room for.
+
+    Raises:
+        BadInputError: A worker of the size asked for fits on no node.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus = tuple(sorted((float(node.get("CPU", 0)) for node in nodes), reverse=True))
+    gpus = [float(node.get("GPU", 0)) for node in nodes]
+    working = [count for count in cpus if count > 0]
+    if not working:
+        raise BadInputError(
+            "The cluster has no processors.", "Start nodes: ray start --address=..."
+        )
+    asked = options.worker_cpus
+    worker_cpus = min(float(USUAL_CPUS), min(working)) if asked is None else asked
+    worker_gpus = options.worker_gpus
+    if worker_gpus is None:
+        worker_gpus = 1.0 if max(gpus) >= 1 else 0.0
+    fits = 0
+    for node in nodes:
+        by_cpu = node.get("CPU", 0) // worker_cpus
+        by_gpu = node.get("GPU", 0) // worker_gpus if worker_gpus else by_cpu
+        fits += int(min(by_cpu, by_gpu))
+    if not fits:
+        has = ", ".join(f"{node.get('CPU', 0):g} CPU {node.get('GPU', 0):g} GPU" for node in nodes)
+        raise BadInputError(
+            f"A worker of {worker_cpus:g} CPU and {worker_gpus:g} GPU fits on no node ({has}).",
+            "Ask for less with --worker-cpus and --worker-gpus.",
+        )
+    return Room(cpus, worker_cpus, worker_gpus, fits, options.max_workers)
+
+
+def _start(ray: Any, address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is not None and address.startswith("ray://"):
+        raise BadInputError(
+            f"{address} is the address of Ray's client server, which is not supported.",
+            "Run pickwell on a node of the cluster, with --address auto.",
+        )
+    given: dict[str, Any] = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(
+            address=address or "local",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **given,
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        said = str(error).strip().splitlines()
+        raise BadInputError(
+            f"No Ray cluster answers at {address}: {said[0] if said else type(error).__name__}",
+            "Start one with `ray start --head`, or leave --address out to work on this machine.",
+        ) from error
+
+
+def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
+    """See that every node finds the folders that all of them work in.
+
+    Args:
+        ray: The module, connected.
+        folders: What each is, and where.
+
+    Raises:
+        BadInputError: A node does not.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def lacks(paths: dict[str, str]) -> list[str]:
+        return [what for what, path in paths.items() if not Path(path).exists()]
+
+    paths = {what: str(path.absolute()) for what, path in folders.items()}
+    task = ray.remote(num_cpus=0)(lacks)
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[node["NodeManagerAddress"]] = task.options(scheduling_strategy=there).remote(
+                paths
+            )
+    for host, answer in asked.items():
+        missing = ray.get(answer)
+        if missing:
+            raise BadInputError(
+                f"The node {host} does not see {missing[0]} {paths[missing[0]]}.",
+                "All nodes must reach it under the same path: a network file system, say.",
+            )

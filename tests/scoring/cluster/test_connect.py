@@ -1,0 +1,58 @@
+import sys
+
+import pytest
+
+from data_cards import BadInputError
+from scoring.cluster.connect import ClusterOptions, connected, require_ray, room_of
+
+
+class Nodes:
+    """What Ray says of its nodes."""
+
+    def __init__(self, *resources):
+        self.resources = resources
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": r} for r in self.resources] + [
+            {"Alive": False, "Resources": {"CPU": 64.0}}
+        ]
+
+
+def test_a_worker_takes_what_the_smallest_node_has_up_to_four():
+    room = room_of(Nodes({"CPU": 2.0}, {"CPU": 16.0}), ClusterOptions())
+    assert (room.worker_cpus, room.worker_gpus, room.fits) == (2.0, 0.0, 9)
+    room = room_of(Nodes({"CPU": 64.0}), ClusterOptions())
+    assert (room.worker_cpus, room.fits) == (4.0, 16)
+
+
+def test_gpus_are_shared_out():
+    nodes = Nodes({"CPU": 16.0, "GPU": 2.0}, {"CPU": 8.0})
+    room = room_of(nodes, ClusterOptions())
+    assert (room.worker_gpus, room.fits) == (1.0, 2)
+    room = room_of(nodes, ClusterOptions(worker_gpus=0.25, worker_cpus=1))
+    assert room.fits == 8
+    room = room_of(nodes, ClusterOptions(worker_gpus=0, worker_cpus=1, max_workers=3))
+    assert room.fits == 24 and room.now == 3
+
+
+def test_a_worker_that_fits_nowhere():
+    with pytest.raises(BadInputError, match=r"8 CPU and 0 GPU fits on no node \(2 CPU 0 GPU\)"):
+        room_of(Nodes({"CPU": 2.0}), ClusterOptions(worker_cpus=8))
+    with pytest.raises(BadInputError, match="no processors"):
+        room_of(Nodes({"object_store_memory": 1.0}), ClusterOptions())
+
+
+def test_without_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BadInputError, match="Ray is not installed") as caught:
+        require_ray()
+    assert "pickwell[ray]" in caught.value.remedy
+
+
+def test_addresses_that_lead_nowhere():
+    pytest.importorskip("ray")
+    with (
+        pytest.raises(BadInputError, match="client server"),
+        connected(ClusterOptions("ray://a:1")),
+    ):
+        pass
