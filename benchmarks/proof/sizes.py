@@ -23,7 +23,7 @@ class Size:
             no order of the data decides.
         label_rate: Their peak learning rate.
         subsets: Random groups of the design ``subsets``.
-        designed: Designed ones.
+        designed: Designed ones; 0: the design is left out.
         clusters: Groups of the design ``clusters``.
         size: Samples in a subset.
         fresh: Fresh subsets.
@@ -41,13 +41,13 @@ class Size:
     budget: int = 200
     curve: tuple[int | str, ...] = (50, 400)
     arms: tuple[str, ...] = (
-        *("selected", "random", "alignment-only", "longest", "consensus", "k-center", "full"),
+        *("selected", "random", "longest", "consensus", "k-center", "full"),
     )
     epochs: float | None = 1.0
     label_steps: int = 3
     label_rate: float = 4e-4
     subsets: int = 24
-    designed: int = 12
+    designed: int = 0
     clusters: int = 12
     size: int = 24
     fresh: int = 16

@@ -211,6 +211,8 @@ def worth_of_designs(proof: Proof) -> dict[str, Any]:
     found: dict[str, Any] = {}
     counts = {"clusters": size.clusters, "subsets": size.subsets, "designed": size.designed}
     for design in DESIGNS:
+        if counts.get(design) == 0:
+            continue
         proof.say(f"label by {design}")
         kind = "subsets" if design == "designed" else design
         labelled = pickwell.label(

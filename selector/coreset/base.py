@@ -1,0 +1,167 @@
+"""What the methods of the shelf share: what they see, what they answer, and how they are known.
+
+A method sees the rows of a :class:`Pool` in an order that depends on their ids alone, and answers
+with positions in picking order. What is equal to it, it takes in the order of the rows: ties are
+thereby broken by a hash of the id, and no permutation of the input changes an answer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+
+Need = Literal["features", "scores", "labels"]
+BLOCK = 4096
+"""Rows held as float32 at a time."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a method chooses from: n rows, already in their canonical order.
+
+    Attributes:
+        features: (n, d) float16 to float64, array or memory map, finite; ``None``: there are none.
+        scores: (n,) float64 difficulty, finite; **higher is harder**, whatever it is.
+        labels: (n,) whole numbers from 0 up.
+    """
+
+    features: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        there = (self.features, self.scores, self.labels)
+        return next(len(given) for given in there if given is not None)
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
+        """Features as float32, a block at a time."""
+        assert self.features is not None
+        for start in range(0, len(self.features), size):
+            part = slice(start, start + size)
+            yield part, np.asarray(self.features[part], dtype=np.float32)
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """Features of some rows, float32."""
+        assert self.features is not None
+        return np.asarray(self.features[positions], dtype=np.float32)
+
+    def only(self, positions: np.ndarray) -> Pool:
+        """The pool of some rows, in the order given."""
+        return Pool(
+            *(
+                None if a is None else a[positions]
+                for a in (self.features, self.scores, self.labels)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Picks:
+    """What a method answers.
+
+    Attributes:
+        rows: (k,) distinct positions, first pick first.
+        gains: (k,) float64, what each was picked for, in the unit that the method declares.
+        weights: (k,) how many rows each stands for, where the method says so.
+        notes: What else it found, by name.
+    """
+
+    rows: np.ndarray
+    gains: np.ndarray
+    weights: np.ndarray | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Pick(Protocol):
+    """The signature of every method; options are keyword arguments with defaults."""
+
+    def __call__(self, pool: Pool, count: int, rng: np.random.Generator, **options: Any) -> Picks:
+        """Pick ``count`` rows, 1 to ``len(pool)``."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method and what ``pickwell methods`` says of it.
+
+    Attributes:
+        name: As it is asked for.
+        pick: The function.
+        needs: What the pool must hold.
+        keeps: What it is after, in a few words.
+        cost: Time and memory, n rows, d dimensions, k picks.
+        good_when: When it is a good idea, and when not.
+        gain: What ``gains`` are.
+        source: Paper and equation.
+        prefix: Whether the first k of more picks are the picks for k, for the same generator.
+    """
+
+    name: str
+    pick: Pick
+    needs: frozenset[Need]
+    keeps: str
+    cost: str
+    good_when: str
+    gain: str
+    source: str
+    prefix: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Names and defaults of its options."""
+        parameters = list(inspect.signature(self.pick).parameters.values())[3:]
+        return {one.name: one.default for one in parameters}
+
+
+_METHODS: dict[str, Method] = {}
+
+
+def method(
+    name: str, *, needs: tuple[Need, ...] = (), keeps: str, cost: str, good_when: str, gain: str,
+    source: str, prefix: bool = True,
+) -> Callable[[Any], Any]:  # fmt: skip
+    """Decorator: make a function known as a method."""
+
+    def known(pick: Any) -> Any:
+        if name in _METHODS:
+            raise ValueError(f"two methods are called {name!r}")
+        _METHODS[name] = Method(
+            name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix
+        )
+        return pick
+
+    return known
+
+
+def methods() -> Mapping[str, Method]:
+    """All methods by name."""
+    import selector.coreset  # noqa: F401  (registers them)
+
+    return dict(sorted(_METHODS.items()))
+
+
+def find_method(name: str, options: Mapping[str, Any]) -> Method:
+    """The method of this name.
+
+    Raises:
+        BadInputError: There is none, or it has no such option.
+    """
+    known = methods()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        raise BadInputError(f"unknown method {name!r}", f"{hint}Methods are: {', '.join(known)}.")
+    found = known[name]
+    idle = sorted(set(options) - set(found.options))
+    if idle:
+        has = ", ".join(found.options) or "none"
+        raise BadInputError(
+            f"method {name!r} has no option {', '.join(idle)}", f"Its options are: {has}."
+        )
+    return found

@@ -1,0 +1,77 @@
+"""Coverage-centric selection: no stratum of difficulty is left out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from selector.coreset.base import Picks, Pool, method
+from selector.coreset.ranked import in_turn
+
+
+@method(
+    "ccs",
+    needs=("scores",),
+    keeps="coverage of every difficulty but the hardest",
+    cost="one sort",
+    good_when="little is kept (10 to 30 %): where rankings by difficulty fall below random",
+    gain="the score",
+    source="Zheng et al., arXiv 2210.15809, algorithm 1",
+    prefix=False,
+)
+def ccs(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    cut: float = 0.3,
+    strata: int = 50,
+) -> Picks:
+    """Leave the hardest out, cut the range of scores into strata, and draw evenly from each.
+
+    Strata are of equal width; those that are too small for their share pass it on.
+
+    Args:
+        pool: With scores.
+        count: Picks.
+        rng: The draws.
+        cut: Share of the rows, the hardest, that is left out, in [0, 1); less of it where too few
+            would be left.
+        strata: How many, 1 or more.
+
+    Raises:
+        BadInputError: An option is out of range.
+    """
+    assert pool.scores is not None
+    if not 0 <= cut < 1 or strata < 1:
+        raise BadInputError(
+            f"cut {cut:g}, {strata} strata", "cut from 0, below 1; 1 stratum or more."
+        )
+    left = max(count, len(pool) - int(cut * len(pool)))
+    order = np.argsort(pool.scores, kind="stable")[:left]
+    scores = pool.scores[order]
+    edges = np.linspace(scores[0], scores[-1], strata + 1)
+    number = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, strata - 1)
+    parts = [order[number == one] for one in range(strata)]
+    budgets = stratum_budgets([len(part) for part in parts], count)
+    drawn = [rng.permutation(part)[:size] for part, size in zip(parts, budgets, strict=True)]
+    return in_turn(drawn, pool.scores)
+
+
+def stratum_budgets(sizes: list[int], count: int) -> list[int]:
+    """Equal shares, from the smallest stratum to the largest; what one cannot give is passed on.
+
+    Args:
+        sizes: Of the strata; empty ones get nothing.
+        count: Picks, at most the sum of the sizes.
+
+    Returns:
+        Picks of each stratum; they add up to ``count``.
+    """
+    budgets = [0] * len(sizes)
+    visited = sorted((size, number) for number, size in enumerate(sizes) if size)
+    rest = count
+    for place, (size, number) in enumerate(visited):
+        budgets[number] = min(size, rest // (len(visited) - place))
+        rest -= budgets[number]
+    return budgets

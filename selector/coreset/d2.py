@@ -1,0 +1,87 @@
+"""D2: difficulty that is spread over a graph of neighbours, and passed on as picks are made."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Literal, get_args
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from selector.coreset.base import Picks, Pool, method
+from selector.coreset.similarity import nearest_neighbours, symmetric_graph
+
+Start = Literal["sum", "product"]
+
+
+@method(
+    "d2",
+    needs=("features", "scores"),
+    keeps="difficulty and diversity: what is hard, in a hard neighbourhood, not yet covered",
+    cost="nearest neighbours once, O(n^2 d); then O(n + k log n); memory O(n neighbours)",
+    good_when="a score is at hand and little is kept; tune gamma and neighbours, or take ccs",
+    gain="difficulty of the row and its neighbourhood, less what earlier picks took",
+    source="Maharana, Yadav and Bansal, arXiv 2310.07931, section 3",
+)
+def d2(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    neighbours: int = 5,
+    gamma: float = 0.1,
+    start: Start = "sum",
+    cut: float = 0.0,
+) -> Picks:
+    """Take the row of the largest gain, and take from its neighbours what it has covered.
+
+    g_i = s_i + sum over neighbours j of exp(-d_ij) s_j; when i is picked, each neighbour j loses
+    exp(-gamma d_ij) g_i. The graph of nearest neighbours is symmetric: either end makes an edge.
+
+    Args:
+        pool: With features and scores; scores are shifted so that the lowest is 0.
+        count: Picks.
+        rng: Not used.
+        neighbours: Of each row, from 0 up.
+        gamma: How little a pick takes from far neighbours, above 0.
+        start: ``"sum"``, or ``"product"``: s_i times the sum.
+        cut: Share of the rows, the hardest, that is left out, in [0, 1); less of it where too few
+            would be left.
+
+    Raises:
+        BadInputError: An option is out of range.
+    """
+    assert pool.scores is not None
+    if neighbours < 0 or gamma <= 0 or not 0 <= cut < 1 or start not in get_args(Start):
+        raise BadInputError(
+            f"neighbours {neighbours}, gamma {gamma:g}, cut {cut:g}, start {start!r}",
+            "neighbours from 0, gamma above 0, cut from 0 and below 1, start sum or product.",
+        )
+    left = max(count, len(pool) - int(cut * len(pool)))
+    kept = np.sort(np.argsort(pool.scores, kind="stable")[:left])
+    scores = pool.scores[kept] - pool.scores[kept].min()
+    places, distance = nearest_neighbours(pool.rows(kept), neighbours)
+    graph = symmetric_graph(places, 1.0 + distance)  # an edge of length 0 is an edge, too
+    around = np.zeros(len(kept))
+    for row in range(len(kept)):
+        edge = slice(graph.indptr[row], graph.indptr[row + 1])
+        around[row] = np.exp(1.0 - graph.data[edge]) @ scores[graph.indices[edge]]
+    gain = scores * around if start == "product" else scores + around
+    heap = [(-value, row) for row, value in enumerate(gain.tolist())]
+    heapq.heapify(heap)
+    taken: list[int] = []
+    gains: list[float] = []
+    done = np.zeros(len(kept), dtype=bool)
+    while len(taken) < count:
+        value, row = heapq.heappop(heap)
+        if done[row] or -value != gain[row]:
+            continue  # it has changed since
+        done[row] = True
+        taken.append(row)
+        gains.append(-value)
+        edge = slice(graph.indptr[row], graph.indptr[row + 1])
+        for near, apart in zip(graph.indices[edge], graph.data[edge] - 1.0, strict=True):
+            if not done[near]:
+                gain[near] -= np.exp(-gamma * apart) * gain[row]
+                heapq.heappush(heap, (-float(gain[near]), int(near)))
+    return Picks(kept[np.array(taken)], np.array(gains))

@@ -1,0 +1,55 @@
+"""Herding: picks whose mean stays as close as it can to the mean of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from selector.coreset.base import Picks, Pool, method
+
+
+@method(
+    "herding",
+    needs=("features",),
+    keeps="the mean: every prefix matches it as well as it can",
+    cost="O(nkd) time, O(n) memory",
+    good_when="few picks of each class, with features in which the mean says much; not with many",
+    gain="distance of the mean of the picks so far from the mean of all; lower is better",
+    source="Welling, Herding dynamical weights to learn, ICML 2009; iCaRL, arXiv 1611.07725",
+)
+def herding(pool: Pool, count: int, rng: np.random.Generator, *, normalise: bool = False) -> Picks:
+    """Take the row that brings the mean of the picks closest to the mean of all.
+
+    argmin over free i of ||(t + 1) mu - s - h_i||, s the sum of the picks. With centred rows
+    (mu = 0) that is argmin 2 <s, h_i> + ||h_i||^2, whose products are added to with each pick.
+
+    Args:
+        pool: With features.
+        count: Picks.
+        rng: Not used.
+        normalise: Bring rows to length 1 first, as iCaRL's code does.
+    """
+    rows = pool.rows(np.arange(len(pool)))
+    if normalise:
+        rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    squared = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    merit = squared.copy()  # 2 <s, h_i> + ||h_i||^2, infinite for what is taken
+    total = np.zeros(rows.shape[1])
+    taken = np.empty(count, dtype=np.int64)
+    gains = np.empty(count)
+    for place in range(count):
+        row = int(merit.argmin())
+        taken[place] = row
+        total += rows[row]
+        gains[place] = float(np.linalg.norm(total)) / (place + 1)
+        merit += 2.0 * (rows @ rows[row]).astype(np.float64)
+        merit[row] = np.inf
+    return Picks(taken, gains)
+
+
+def mean_distance(features: np.ndarray, rows: Any) -> float:
+    """||mean of some rows - mean of all||, what herding keeps small."""
+    exact = np.asarray(features, dtype=np.float64)
+    return float(np.linalg.norm(exact[rows].mean(axis=0) - exact.mean(axis=0)))

@@ -1,0 +1,168 @@
+"""k-center: picks that leave no row far from all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from selector.coreset.base import Picks, Pool, method
+
+First = Literal["mean", "random"]
+_CLOSE = 1e-4
+"""Share of the squared lengths below which a squared distance is computed from the difference."""
+
+
+@method(
+    "k-center",
+    needs=("features",),
+    keeps="coverage: the largest distance of any row to its nearest pick",
+    cost="O(nkd) time, O(n) memory",
+    good_when="rare kinds must not be missed; picks outliers and mislabelled rows first",
+    gain="distance to the nearest pick before it (the first: to the mean); never rises",
+    source="Gonzalez 1985; Sener and Savarese, arXiv 1708.00489, algorithm 1",
+)
+def k_center(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    first: First = "mean",
+    selected: Sequence[int] = (),
+) -> Picks:
+    """Take the row that is farthest from all picks; the radius is at most twice the best one.
+
+    Args:
+        pool: With features.
+        count: Picks.
+        rng: Draws the first one where it is to be random.
+        first: ``"mean"``: nearest to the mean; or ``"random"``.
+        selected: Positions that count as picked before; none of them is picked.
+
+    Raises:
+        BadInputError: ``first`` is neither.
+    """
+    walk = _Distances(pool)
+    for row in selected:
+        walk.add(int(row))
+    taken, gains = [], []
+    if not len(selected):
+        row = _first(walk, first, rng)
+        gains.append(float(np.sqrt(walk.to_mean()[row])))
+        walk.add(row)
+        taken.append(row)
+    while len(taken) < count:
+        row = walk.farthest()
+        taken.append(row)
+        gains.append(walk.distance(row))
+        walk.add(row)
+    return Picks(np.array(taken), np.array(gains), notes={"radius": walk.radius()})
+
+
+@method(
+    "robust-k-center",
+    needs=("features",),
+    keeps="coverage of all but a share of outliers",
+    cost="O(nkd) time, O(n) memory",
+    good_when="as k-center, where some rows are broken or mislabelled",
+    gain="distance to the nearest pick before it (the first: to the mean)",
+    source=(
+        "greedy sampling among the farthest: Bhaskara, Vadgama and Xu, NeurIPS 2019; an "
+        "approximation to the mixed-integer search of Sener and Savarese, arXiv 1708.00489"
+    ),
+    prefix=False,
+)
+def robust_k_center(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    outliers: float = 0.05,
+    slack: float = 0.5,
+) -> Picks:
+    """Take one at random of the rows that are farthest from all picks.
+
+    With z outliers allowed it is drawn from the (1 + slack) z farthest: each draw is a row that
+    matters with probability slack / (1 + slack), whatever the outliers are.
+
+    Args:
+        pool: With features.
+        count: Picks.
+        rng: The draws.
+        outliers: Share of the rows that may stay far away, in [0, 1).
+        slack: How many more than these are drawn from, above 0.
+
+    Raises:
+        BadInputError: An option is out of range.
+    """
+    if not 0 <= outliers < 1 or slack <= 0:
+        raise BadInputError(
+            f"outliers {outliers:g}, slack {slack:g}", "outliers in [0, 1), slack above 0."
+        )
+    walk = _Distances(pool)
+    ignored = int(outliers * len(pool))
+    among = max(1, round((1 + slack) * ignored))
+    row = _first(walk, "mean", rng)
+    taken, gains = [row], [float(np.sqrt(walk.to_mean()[row]))]
+    walk.add(row)
+    while len(taken) < count:
+        row = walk.one_of_farthest(among, rng)
+        taken.append(row)
+        gains.append(walk.distance(row))
+        walk.add(row)
+    return Picks(np.array(taken), np.array(gains), notes={"radius": walk.radius(ignored)})
+
+
+class _Distances:
+    """Squared distance of each row to its nearest pick, brought up to date with each pick."""
+
+    def __init__(self, pool: Pool) -> None:
+        rows = pool.rows(np.arange(len(pool)))
+        # about the mean: distances are the same, and squared lengths of their size
+        self.rows = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.lengths = np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64)
+        self.squared = np.full(len(rows), np.inf)
+        self.free = np.ones(len(rows), dtype=bool)
+
+    def to_mean(self) -> np.ndarray:
+        """(n,) squared distance to the mean."""
+        return self.lengths
+
+    def add(self, row: int) -> None:
+        """Row is picked."""
+        products = (self.rows @ self.rows[row]).astype(np.float64)
+        far = self.lengths + self.lengths[row] - 2.0 * products
+        # what all but cancels is not what float32 says: equal rows must be at distance 0
+        near = np.flatnonzero(far <= _CLOSE * (self.lengths + self.lengths[row]))
+        apart = self.rows[near].astype(np.float64) - self.rows[row]
+        far[near] = np.einsum("ij,ij->i", apart, apart)
+        np.minimum(self.squared, far, out=self.squared)
+        self.free[row] = False
+
+    def distance(self, row: int) -> float:
+        """To the nearest pick."""
+        return float(np.sqrt(self.squared[row]))
+
+    def farthest(self) -> int:
+        """Of the free rows."""
+        return int(np.where(self.free, self.squared, -1.0).argmax())
+
+    def one_of_farthest(self, among: int, rng: np.random.Generator) -> int:
+        """One at random of the ``among`` farthest free rows."""
+        free = np.flatnonzero(self.free)
+        among = min(among, len(free))
+        order = np.argsort(-self.squared[free], kind="stable")
+        return int(free[order[rng.integers(among)]])
+
+    def radius(self, ignored: int = 0) -> float:
+        """Largest distance of a row to its nearest pick, but for the ``ignored`` farthest."""
+        left = len(self.squared) - ignored
+        return float(np.sqrt(np.partition(self.squared, left - 1)[left - 1])) if left else 0.0
+
+
+def _first(walk: _Distances, first: First, rng: np.random.Generator) -> int:
+    if first not in get_args(First):
+        raise BadInputError(f"first is {first!r}", "Give mean or random.")
+    return int(rng.integers(len(walk.rows)) if first == "random" else walk.to_mean().argmin())

@@ -1,0 +1,89 @@
+"""Similarities of rows, never all at once: columns, blocks, or the nearest neighbours alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.sparse import csr_array
+
+BLOCK_BYTES = 64 * 2**20
+"""Products held at a time."""
+
+
+class Cosine:
+    """Similarity (1 + cos) / 2 in [0, 1] between rows.
+
+    Args:
+        rows: (n, d) float32 of any length; a zero row has similarity 1/2 with all, itself too.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        self.units = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def columns(self, places: np.ndarray) -> np.ndarray:
+        """(n, m) similarities of all rows to ``places``."""
+        made = self.units @ self.units[places].T
+        made += 1.0
+        made *= 0.5
+        return np.asarray(made)
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """(m, n) similarities of consecutive rows to all."""
+        size = max(1, BLOCK_BYTES // (4 * len(self)))
+        for start in range(0, len(self), size):
+            part = slice(start, min(start + size, len(self)))
+            yield part, self.columns(np.arange(part.start, part.stop)).T
+
+    def sums(self) -> np.ndarray:
+        """(n,) float64 sum of each row's similarities to all rows; no matrix is made for it."""
+        total = self.units.sum(axis=0, dtype=np.float64)
+        return np.asarray((len(self) + self.units @ total) / 2.0)
+
+
+def nearest_neighbours(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other rows by Euclidean distance.
+
+    Args:
+        rows: (n, d) float32.
+        count: Neighbours of each, fewer where there are not so many rows.
+
+    Returns:
+        (n, m) positions, nearest first, and (n, m) float64 distances; equally near ones in the
+        order of their positions.
+    """
+    count = min(count, len(rows) - 1)
+    centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    squared = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
+    places = np.empty((len(rows), count), dtype=np.int64)
+    distance = np.empty((len(rows), count))
+    size = max(1, BLOCK_BYTES // (8 * len(rows)))
+    for start in range(0, len(rows), size):
+        part = np.arange(start, min(start + size, len(rows)))
+        far = squared[part, None] + squared - 2.0 * (centred[part] @ centred.T).astype(np.float64)
+        far[np.arange(len(part)), part] = np.inf
+        near = np.argpartition(far, count - 1, axis=1)[:, :count] if count else part[:, None][:, :0]
+        apart = centred[near].astype(np.float64) - centred[part, None]
+        exact = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
+        order = np.lexsort((near, exact), axis=1)
+        places[part] = np.take_along_axis(near, order, axis=1)
+        distance[part] = np.take_along_axis(exact, order, axis=1)
+    return places, distance
+
+
+def symmetric_graph(places: np.ndarray, values: np.ndarray) -> csr_array:
+    """Neighbours as a sparse symmetric matrix: an edge stands where either row names the other.
+
+    Args:
+        places: (n, m) positions of neighbours.
+        values: (n, m) of each edge, the same from both ends.
+    """
+    rows, count = places.shape
+    starts = np.repeat(np.arange(rows), count)
+    one = csr_array((values.ravel(), (starts, places.ravel())), shape=(rows, rows))
+    other = one.T.tocsr()
+    return csr_array(one.maximum(other))
