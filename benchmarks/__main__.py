@@ -14,6 +14,7 @@ NAMES = (
     "cached_features",
     "open_clip_speed",
     "model_costs",
+    "ray_overhead",
 )
 
 

@@ -19,6 +19,7 @@ _PUBLIC = {
     "fit": "pickwell.fit_job",
     "select": "pickwell.selection_job",
     "prune": "pickwell.prune_job",
+    "benchmark": "pickwell.benchmark_job",
     "finetune": "pickwell.finetune_job",
     "evaluate": "pickwell.evaluate_job",
     "compare": "pickwell.compare_job",

@@ -178,6 +178,55 @@ class PruneConfig(_Engine):
         return value
 
 
+Numbers = Annotated[list[float], BeforeValidator(words_as_typed)]
+Counts = Annotated[list[int], BeforeValidator(words_as_typed)]
+
+
+class BenchmarkConfig(_Strict):
+    """What ``pickwell benchmark`` needs beside corpus and output folder."""
+
+    methods: Words = Field(
+        default=[
+            *("herding", "k-center", "facility-location", "graph-cut", "moderate"),
+            *("hardest", "easiest", "ccs", "d2", "stratified"),
+        ]
+    )
+    score: str = "el2n"
+    score_runs: int = Field(default=3, ge=1)
+    score_epochs: int = Field(default=10, ge=1)
+    fractions: Numbers = Field(default=[0.1, 0.3, 0.8])
+    per_class: Counts = Field(default_factory=list)
+    seeds: int = Field(default=5, ge=1)
+    model: Literal["linear", "convnet", "resnet18"] = "linear"
+    width: int = Field(default=32, ge=1)
+    side: int = Field(default=32, ge=8, le=224)
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=0.1, gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    test_share: float = Field(default=0.2, gt=0, lt=1)
+    least: int = Field(default=10, ge=2)
+    group: str | None = None
+    encoder: str = "embedded"
+    allow_pickle: Words = Field(default_factory=list)
+    trust_remote_code: Words = Field(default_factory=list)
+    format: str | None = None
+    images: Path | None = None
+    columns: Columns = Field(default_factory=dict)
+    split: str | None = None
+    subset: str | None = None
+    cache: Path | None = None
+    limit: int | None = Field(default=None, ge=1)
+    device: str | None = None
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    def as_prune(self) -> PruneConfig:
+        """The same corpus, read and embedded as ``prune`` does."""
+        shared = set(PruneConfig.model_fields) & set(type(self).model_fields)
+        given = self.model_dump(include=shared)
+        return PruneConfig(**given, thumbnail=max(160, self.side))
+
+
 class FitConfig(_Strict):
     """What ``pickwell fit`` needs beside run, labels and output folder."""
 
@@ -325,6 +374,7 @@ class Config(_Strict):
     score: ScoreConfig = ScoreConfig()
     select: SelectConfig = SelectConfig()
     prune: PruneConfig = PruneConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
     fit: FitConfig = FitConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     finetune: FinetuneConfig = FinetuneConfig()

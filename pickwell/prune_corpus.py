@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +44,8 @@ class Corpus:
         class_names: Name of each class.
         content: (n,) ``uint64``, equal where the bytes are.
         groups: (n,) whole numbers of what must not be divided; ``None``: nothing.
+        keys: n keys of thumbnails.
+        run: Where they are.
     """
 
     ids: np.ndarray
@@ -53,6 +56,19 @@ class Corpus:
     class_names: list[str]
     content: np.ndarray
     groups: np.ndarray | None
+    keys: list[bytes | None] = field(default_factory=list)
+    run: Run | None = None
+
+    def thumbnail(self, row: int) -> bytes:
+        """The encoded thumbnail of a readable picture."""
+        assert self.run is not None
+        key = self.keys[row]
+        assert key is not None
+        return self._thumbnails[key]
+
+    @cached_property
+    def _thumbnails(self) -> dict[bytes, bytes]:
+        return self.run.thumbnails() if self.run is not None else {}
 
     @property
     def readable(self) -> np.ndarray:
@@ -108,12 +124,14 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
     errors: list[str | None] = []
     labels: list[str | None] = []
     content: list[int] = []
+    thumbnails: list[bytes | None] = []
     for batch in run.iterate_samples(["id", "error", "label", "image_keys"]):
         ids += batch["id"].to_pylist()
         errors += batch["error"].to_pylist()
         labels += batch["label"].to_pylist()
         for keys in batch["image_keys"].to_pylist():
             content.append(int.from_bytes(keys[0][:8], "little") if keys else 0)
+            thumbnails.append(keys[0] if keys else None)
     names = sorted({label for label in labels if label is not None})
     classes = None
     if names:
@@ -125,7 +143,18 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
         groups = np.unique(found, return_inverse=True)[1]
     hashes = np.array(content, dtype=np.uint64)
     file = run.folder / "embeddings" / "image.npy"
-    return Corpus(np.asarray(ids, object), errors, file, matrix, classes, names, hashes, groups)
+    return Corpus(
+        np.asarray(ids, object),
+        errors,
+        file,
+        matrix,
+        classes,
+        names,
+        hashes,
+        groups,
+        thumbnails,
+        run,
+    )
 
 
 def _open_source(

@@ -40,9 +40,7 @@ class Size:
     few_seeds: int = 3
     budget: int = 200
     curve: tuple[int | str, ...] = (50, 400)
-    arms: tuple[str, ...] = (
-        *("selected", "random", "longest", "consensus", "k-center", "full"),
-    )
+    arms: tuple[str, ...] = (*("selected", "random", "longest", "consensus", "k-center", "full"),)
     epochs: float | None = 1.0
     label_steps: int = 3
     label_rate: float = 4e-4

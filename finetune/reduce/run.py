@@ -1,0 +1,253 @@
+"""Every method, every budget, every seed: split, score, choose, train, measure; kept as it goes."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_cards.errors import BadInputError
+from finetune.reduce.classifier import accuracy_after, steps_of
+from finetune.reduce.outcomes import RANDOM, Outcome
+from finetune.reduce.scores import SCORES, Scores
+from scoring.dynamics.proxies import Make
+from scoring.dynamics.trainer import Recipe
+from scoring.store import atomic_path
+from selector.coreset import Budget, choose
+from selector.coreset.base import find_method
+from selector.prune.probe import split_rows
+
+Progress = Callable[[str, int, int | None], None]
+RULES = ("epochs", "steps")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is reduced and trained on.
+
+    Attributes:
+        ids: (n,) distinct ids.
+        labels: (n,) classes from 0 up.
+        features: (n, d) what methods choose by.
+        inputs: (n, ...) what the model sees; the features themselves for a linear one.
+        groups: (n,) what a split must not divide; ``None``: nothing.
+        identity: Of all of this.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    features: np.ndarray
+    inputs: np.ndarray
+    groups: np.ndarray | None
+    identity: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method, with the score that it ranks by and its options.
+
+    Attributes:
+        method: Of the shelf.
+        score: Of :data:`finetune.reduce.scores.SCORES`; ``None`` where it needs none.
+        options: Of the method.
+    """
+
+    method: str
+    score: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As tables call it."""
+        return self.method if self.score is None else f"{self.method}:{self.score}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is tried.
+
+    Attributes:
+        entries: Methods; random is always among them.
+        budgets: In words, and as they are.
+        seeds: Repetitions, each with a split of its own.
+        make: Makes the model that is trained.
+        recipe: Its training.
+        proxy: Makes the proxy that scores come from; trained on all training rows.
+        proxy_inputs: What the proxy sees; ``None``: the features.
+        proxy_recipe: Its training.
+        proxy_runs: How often it is trained.
+        test_share: Share of the rows that is tested on.
+        device: Where.
+    """
+
+    entries: tuple[Entry, ...]
+    budgets: Mapping[str, Budget]
+    seeds: tuple[int, ...]
+    make: Make
+    recipe: Recipe
+    proxy: Make
+    proxy_recipe: Recipe
+    proxy_inputs: np.ndarray | None = None
+    proxy_runs: int = 3
+    test_share: float = 0.2
+    device: str = "cpu"
+    describe: str = ""
+
+
+def parse_entry(text: str, score: str) -> Entry:
+    """``ccs``, ``hardest:forgetting``, ``d2:aum:gamma=0.3,neighbours=10``.
+
+    Args:
+        text: As typed.
+        score: For methods that need one and name none.
+
+    Raises:
+        BadInputError: There is no such method, score or option.
+    """
+    name, *rest = (part.strip() for part in text.split(":"))
+    options: dict[str, Any] = {}
+    named: str | None = None
+    for part in rest:
+        if "=" not in part:
+            named = part
+            continue
+        for pair in part.split(","):
+            key, _, value = (word.strip() for word in pair.partition("="))
+            try:
+                options[key] = json.loads(value)
+            except ValueError:
+                options[key] = value
+    found = find_method(name, options)
+    if named is not None and "scores" not in found.needs:
+        raise BadInputError(f"{text}: {name} ranks by no score", f"Write {name} alone.")
+    wanted = (named or score) if "scores" in found.needs else None
+    if wanted is not None and wanted not in SCORES:
+        raise BadInputError(
+            f"{text}: there is no score {wanted!r}", f"One of: {', '.join(SCORES)}."
+        )
+    return Entry(name, wanted, options)
+
+
+def run_benchmark(
+    data: Labelled, plan: Plan, folder: Path, *, on_progress: Progress = lambda s, d, t: None
+) -> list[Outcome]:
+    """Try everything; what is done already in ``folder`` is not done again.
+
+    Args:
+        data: What is reduced.
+        plan: What is tried.
+        folder: Where outcomes and signals are kept.
+        on_progress: Called with ``("trainings", done, in all)``.
+
+    Returns:
+        Every outcome, in the order of the plan.
+
+    Raises:
+        BadInputError: A budget or method cannot be had of these data.
+    """
+    entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
+    known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = _Kept(folder / "outcomes.json", f"{data.identity} {plan.describe}")
+    total = len(plan.seeds) * len(plan.budgets) * len(entries) * len(RULES)
+    done = 0
+    made = []
+    for seed in plan.seeds:
+        train, test = split_rows(
+            data.ids, data.labels, np.ones(len(data.ids), bool), groups=data.groups,
+            test_share=plan.test_share, seed=seed,
+        )  # fmt: skip
+        train = np.sort(train)
+        scores = Scores(data, plan, train, seed, folder / f"signals-{seed}")
+        for words, budget in plan.budgets.items():
+            for name in entries:
+                missing = [rule for rule in RULES if kept.get(seed, words, name, rule) is None]
+                if missing:
+                    _try(data, plan, known[name], words, budget, seed, train, test, scores, kept)
+                for rule in RULES:
+                    found = kept.get(seed, words, name, rule)
+                    assert found is not None
+                    made.append(found)
+                done += len(RULES)
+                on_progress("trainings", done, total)
+    return made
+
+
+def _try(
+    data: Labelled,
+    plan: Plan,
+    entry: Entry,
+    words: str,
+    budget: Budget,
+    seed: int,
+    train: np.ndarray,
+    test: np.ndarray,
+    scores: Scores,
+    kept: _Kept,
+) -> None:
+    """Choose once, train under both rules."""
+    score, score_seconds = None, 0.0
+    if entry.score is not None:
+        score, score_seconds = scores.of(entry.score)
+    features = np.asarray(data.features[train], dtype=np.float32)
+    tracemalloc.start()
+    began = time.perf_counter()
+    chosen = choose(
+        data.ids[train], budget, entry.method, features=features, scores=score,
+        labels=data.labels[train].tolist(), seed=seed, **entry.options,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    megabytes = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    rows = train[chosen.rows]
+    if not len(rows):
+        raise BadInputError(f"{words} keeps nothing to train on", "Ask for more.")
+    whole = steps_of(len(train), plan.recipe)
+    for rule, steps in (("epochs", steps_of(len(rows), plan.recipe)), ("steps", whole)):
+        right = accuracy_after(
+            plan.make, data.inputs, data.labels, rows, test, steps,
+            recipe=plan.recipe, seed=seed, device=plan.device,
+        )  # fmt: skip
+        kept.put(
+            Outcome(
+                entry.name, words, len(rows), rule, seed, right, seconds, megabytes, score_seconds
+            )
+        )
+
+
+class _Kept:
+    """Outcomes on disk, written whole after each choice."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+        self.found: dict[tuple[int, str, str, str], Outcome] = {}
+        if path.is_file():
+            told = json.loads(path.read_text("utf-8"))
+            if told["identity"] != identity:
+                raise BadInputError(
+                    f"{path.parent} holds a benchmark of other data or another plan.",
+                    "Name another --out.",
+                )
+            for record in told["outcomes"]:
+                self._add(Outcome(**record))
+
+    def get(self, seed: int, budget: str, method: str, rule: str) -> Outcome | None:
+        return self.found.get((seed, budget, method, rule))
+
+    def put(self, outcome: Outcome) -> None:
+        self._add(outcome)
+        records: Sequence[Any] = [asdict(one) for one in self.found.values()]
+        with atomic_path(self.path) as temporary:
+            temporary.write_text(
+                json.dumps({"identity": self.identity, "outcomes": records}, indent=0), "utf-8"
+            )
+
+    def _add(self, outcome: Outcome) -> None:
+        key = (outcome.seed, outcome.budget, outcome.method, outcome.rule)
+        self.found[key] = outcome
