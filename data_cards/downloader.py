@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urljoin
@@ -100,6 +101,11 @@ class Downloader:
         self._guard = threading.Lock()
         self._busy: dict[str, threading.Lock] = {}
         self._refused: dict[str, str] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels to other processes as it was made: with locks and memory of its own."""
+        more = {"permit": self._permit, "resolve": self._resolve, "sleep": self._sleep}
+        return partial(type(self), **more), (self._cache, self.limits)
 
     def fetch(self, url: str, max_bytes: int) -> bytes:
         """The bytes behind an address, from the cache if it was fetched before.

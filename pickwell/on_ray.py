@@ -16,24 +16,41 @@ if TYPE_CHECKING:
     from pickwell.prune_corpus import Corpus
     from scoring.cluster import ClusterOptions
     from scoring.engine import Mapping
+    from scoring.metric import Metric, Models
     from selector.prune.kmeans import Passes
 
 
 def score_on_ray(source: Source, settings: ScoreConfig, names: list[str] | None) -> Mapping:
     """The mapping of ``score --engine ray``."""
-    from pickwell.scoring_job import metrics_and_models
-
     settings = _absolute(settings)
-    make = partial(metrics_and_models, settings, names)
-    return _mapping(source, settings, make, embed=None)
+    return _mapping(source, settings, partial(_pairs, settings, names), embed=None)
 
 
 def prune_on_ray(source: Source, settings: PruneConfig) -> Mapping:
     """The mapping of ``prune --engine ray``."""
+    settings = _absolute(settings)
+    return _mapping(source, settings, partial(_pictures, settings), embed=True)
+
+
+def _pairs(
+    settings: ScoreConfig, names: list[str] | None, workers: int
+) -> tuple[list[Metric], Models]:
+    """Metrics and models of one worker: its part of the questions, and answers of its own node."""
+    import platformdirs
+
+    from pickwell.scoring_job import metrics_and_models
+
+    asked = settings.judge_options
+    share = asked.model_copy(update={"in_flight": max(1, asked.in_flight // workers)})
+    mine = settings.model_copy(update={"judge_options": share})
+    # its file is SQLite's, which bears no network file system
+    return metrics_and_models(mine, names, Path(platformdirs.user_cache_dir("pickwell")) / "judge")
+
+
+def _pictures(settings: PruneConfig, workers: int) -> tuple[list[Metric], Models]:
     from pickwell.prune_corpus import metrics_and_encoder
 
-    settings = _absolute(settings)
-    return _mapping(source, settings, partial(metrics_and_encoder, settings), embed=True)
+    return metrics_and_encoder(settings)
 
 
 def cluster_options(settings: ScoreConfig | PruneConfig) -> ClusterOptions:
@@ -70,9 +87,11 @@ def _mapping(source: Source, settings: Any, make: Any, embed: bool | None) -> Ma
     from pickwell.scoring_job import engine_options
     from scoring.cluster import map_on_ray
 
-    there = None
+    seen = {}
     if not source.is_remote and Path(source.path).exists():
-        there = Path(source.path)
+        seen["the data"] = Path(source.path)
+    if source.image_root is not None:
+        seen["the images"] = source.image_root
     told = settings.model_dump(mode="json", include=_READING & set(type(settings).model_fields))
     commit = source.hub.commit if source.hub is not None else None
     return map_on_ray(
@@ -80,7 +99,7 @@ def _mapping(source: Source, settings: Any, make: Any, embed: bool | None) -> Ma
         make,
         engine_options(settings),
         cluster_options(settings),
-        source=there,
+        seen=seen,
         identity=[str(source.path), source.format, commit, told],
         embed=embed,
     )

@@ -123,9 +123,15 @@ def score(
 
 
 def metrics_and_models(
-    settings: ScoreConfig, names: list[str] | None
+    settings: ScoreConfig, names: list[str] | None, judge_cache: Path | None = None
 ) -> tuple[list[Metric], Models]:
-    """What the options say is to be measured, and with what; no weights are loaded yet."""
+    """What the options say is to be measured, and with what; no weights are loaded yet.
+
+    Args:
+        settings: The options.
+        names: Metrics; ``None``: all that apply.
+        judge_cache: Where a judge's answers are kept; ``None``: in the cache.
+    """
     from scoring.engine import make_metrics
     from scoring.model_specs import with_roles
     from scoring.models import models_from_spec
@@ -136,7 +142,7 @@ def metrics_and_models(
         allow_pickle=settings.allow_pickle,
         trust_remote_code=settings.trust_remote_code,
         judge_options=judge_options(settings),
-        judge_cache=settings.cache or default_cache(),
+        judge_cache=judge_cache or settings.cache or default_cache(),
     )
     return make_metrics(models, names), models
 

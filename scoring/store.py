@@ -37,6 +37,10 @@ def content_key(*parts: bytes | str) -> bytes:
     return digest.digest()[:KEY_BYTES]
 
 
+class MissingKeyError(KeyError):
+    """A key that a store was asked for and does not hold."""
+
+
 class KeyedStore:
     """Rows by 16-byte key, in append-only Arrow files under one folder.
 
@@ -97,7 +101,7 @@ class KeyedStore:
         """The rows of ``keys``, in their order.
 
         Raises:
-            KeyError: If a key is not stored.
+            MissingKeyError: If a key is not stored.
         """
         names = list(self.schema.names) if columns is None else list(columns)
         wanted = pa.schema([self.schema.field(name) for name in names])
@@ -107,7 +111,7 @@ class KeyedStore:
         for position, key in enumerate(keys):
             place = self._find(key)
             if place is None:
-                raise KeyError(key.hex())
+                raise MissingKeyError(key.hex())
             places[position] = place
         used = np.unique(places[:, 0])
         parts = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from data_cards.errors import BadInputError
 from scoring.cluster.parts import Parts
 from scoring.engine import EngineOptions
 from scoring.mapper import Mapper
@@ -67,7 +68,12 @@ def assemble(
             on_progress("put together", number + 1, count)
         for file in files:
             file.close()
-    except BaseException:
+    except BaseException as error:
         for file in files:
             file.abandon()
+        if isinstance(error, FileNotFoundError):
+            raise BadInputError(
+                f"{error.filename} is gone, which a worker wrote a moment ago.",
+                "Let nothing else write there, and type the same again.",
+            ) from error
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 from data_cards.errors import BadInputError
 
+SMALLEST = 1e-4
+"""Ray counts in ten-thousandths."""
 USUAL_CPUS = 4
 """Processors of a worker where the nodes have so many: more help one model little."""
 
@@ -110,6 +113,11 @@ def room_of(ray: Any, options: ClusterOptions) -> Room:
     worker_gpus = options.worker_gpus
     if worker_gpus is None:
         worker_gpus = 1.0 if max(gpus) >= 1 else 0.0
+    for name, size in (("--worker-cpus", worker_cpus), ("--worker-gpus", worker_gpus)):
+        if (size > 1 and size != int(size)) or 0 < size < SMALLEST:
+            raise BadInputError(
+                f"{name} {size:g} cannot be had.", "Give a whole number, or a part of one."
+            )
     fits = 0
     for node in nodes:
         by_cpu = node.get("CPU", 0) // worker_cpus
@@ -126,7 +134,6 @@ def room_of(ray: Any, options: ClusterOptions) -> Room:
 
 def _start(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is not None and address.startswith("ray://"):
         raise BadInputError(
             f"{address} is the address of Ray's client server, which is not supported.",
@@ -140,12 +147,18 @@ def _start(ray: Any, address: str | None) -> None:
             log_to_driver=False,
             **given,
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        said = str(error).strip().splitlines()
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as e:
+        said = [line for error in (e, e.__cause__) if error for line in str(error).splitlines()]
+        why = next((line.strip() for line in said if line.strip()), type(e).__name__)
+        if address is None:
+            raise BadInputError(
+                f"Ray cannot be started on this machine: {why}", "Look at its logs in /tmp/ray."
+            ) from e
         raise BadInputError(
-            f"No Ray cluster answers at {address}: {said[0] if said else type(error).__name__}",
-            "Start one with `ray start --head`, or leave --address out to work on this machine.",
-        ) from error
+            f"No Ray cluster answers at {address}: {why}",
+            "Start one with `ray start --head` and run pickwell on one of its nodes; or leave "
+            "--address out to work on this machine.",
+        ) from e
 
 
 def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
@@ -160,10 +173,18 @@ def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    def lacks(paths: dict[str, str]) -> list[str]:
-        return [what for what, path in paths.items() if not Path(path).exists()]
+    def lacks(paths: dict[str, str], version: str) -> str | None:
+        try:
+            import pickwell
+        except ImportError as error:
+            return f"has no pickwell ({error})"
+        if pickwell.__version__ != version:
+            return f"has pickwell {pickwell.__version__}, this is {version}"
+        missing = next((what for what, path in paths.items() if not Path(path).exists()), None)
+        return f"does not see {missing} {paths[missing]}" if missing is not None else None
 
     paths = {what: str(path.absolute()) for what, path in folders.items()}
+    version = importlib.metadata.version("pickwell")
     task = ray.remote(num_cpus=0)(lacks)
     asked = {}
     for node in ray.nodes():
@@ -173,9 +194,10 @@ def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
                 paths
             )
     for host, answer in asked.items():
-        missing = ray.get(answer)
-        if missing:
+        why = ray.get(answer)
+        if why is not None:
             raise BadInputError(
-                f"The node {host} does not see {missing[0]} {paths[missing[0]]}.",
-                "All nodes must reach it under the same path: a network file system, say.",
+                f"The node {host} {why}.",
+                "All nodes need the same pickwell, and must reach the same files under the same "
+                "paths: a network file system, say.",
             )

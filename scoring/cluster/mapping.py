@@ -6,20 +6,29 @@ import hashlib
 import json
 import logging
 import shutil
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data_cards.errors import BadInputError
 from scoring.cluster.assemble import assemble
-from scoring.cluster.connect import ClusterOptions, Room, connected, refuse_unshared, require_ray
-from scoring.cluster.parts import Parts
+from scoring.cluster.connect import (
+    ClusterOptions,
+    connected,
+    refuse_unshared,
+    require_ray,
+    room_of,
+)
+from scoring.cluster.parts import VERSION, Parts
 from scoring.cluster.reading import Read, shards_of
 from scoring.cluster.workers import ImagePass, Job, Make, SamplePass
 from scoring.engine import EngineOptions, Mapped, Mapping, open_mapper
+from scoring.images import DECODE_VERSION
 from scoring.judge.base import Usage
 from scoring.metric import metric_key
 from scoring.store import KEY_BYTES
@@ -34,7 +43,7 @@ def map_on_ray(
     options: EngineOptions,
     cluster: ClusterOptions,
     *,
-    source: Path | None = None,
+    seen: dict[str, Path] | None = None,
     identity: Sequence[Any] = (),
     embed: bool | None = None,
     on_shard: OnShard = lambda row: None,
@@ -43,16 +52,17 @@ def map_on_ray(
 
     Args:
         read: Gives the samples, on whichever node; it is pickled.
-        make: Makes metrics and models, on every worker; it is pickled.
+        make: Makes metrics and models, on every worker, given how many of these share a judge; it
+            is pickled.
         options: Of the engine; ``options.cache`` must be seen by all nodes.
         cluster: Where, and how large a worker is.
-        source: File or folder of the data that all nodes must see; ``None``: none need to.
+        seen: Files and folders that all nodes must see beside the cache, by what they are.
         identity: What else says which data these are, so that finished shards are used again.
         embed: As for the engine.
         on_shard: Hears of each finished shard: pass, number, rows, node, pid, fresh.
     """
     return partial(
-        _map, _Plan(read, make, options, cluster, source, tuple(identity), embed, on_shard)
+        _map, _Plan(read, make, options, cluster, seen or {}, tuple(identity), embed, on_shard)
     )
 
 
@@ -62,7 +72,7 @@ class _Plan:
     make: Make
     options: EngineOptions
     cluster: ClusterOptions
-    source: Path | None
+    seen: dict[str, Path]
     identity: tuple[Any, ...]
     embed: bool | None
     on_shard: OnShard
@@ -88,38 +98,57 @@ class _Shards:
 
 
 def _map(plan: _Plan, folder: Path, total: int | None, on_progress: Progress) -> Mapped:
-    metrics, models = plan.make()
+    metrics, models = plan.make(1)
     told = [plan.identity, plan.options.limits, plan.options.thumbnail, plan.options.shard_rows]
-    told += [plan.embed, models.encoder and models.encoder.key]
+    told += [plan.embed, models.encoder and models.encoder.key, DECODE_VERSION, VERSION]
     told += sorted((metric.spec.name, metric_key(metric)) for metric in metrics)
     name = hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
     parts = Parts((plan.options.cache / "shards" / name).absolute(), name)
     parts.folder.mkdir(parents=True, exist_ok=True)
-    job = Job(plan.make, plan.options, plan.embed, parts)
+    seen = {"the cache": parts.folder}
+    seen |= {what: path.absolute() for what, path in plan.seen.items()}
+    run = uuid.uuid4().hex
+    job = Job(plan.make, plan.options, plan.embed, parts, Path.cwd(), seen, run)
     mapped = Mapped(judged=Usage() if models.judge is not None else None)
-    with connected(plan.cluster) as room, _data_settings():
-        seen = {"the cache": parts.folder}
-        if plan.source is not None:
-            seen["the data"] = plan.source
-        refuse_unshared(require_ray(), seen)
-        shards = _images(plan, job, room, mapped, total, on_progress)
-        _samples(plan, job, room, mapped, shards, on_progress)
-    mapper = open_mapper(metrics, models, plan.options, embed=plan.embed)
-    try:
-        assemble(parts, len(shards.rows), folder, mapper, plan.options, on_progress)
-    finally:
-        mapper.images.close()
-    shutil.rmtree(parts.folder, ignore_errors=True)
+    with _alone(parts.folder), connected(plan.cluster), _data_settings():
+        refuse_unshared(require_ray(), {**seen, "the folder": job.home})
+        shards = _images(plan, job, mapped, total, on_progress)
+        _samples(plan, job, mapped, shards, on_progress)
+        mapper = open_mapper(metrics, models, plan.options, embed=plan.embed)
+        try:
+            assemble(parts, len(shards.rows), folder, mapper, plan.options, on_progress)
+        finally:
+            mapper.images.close()
+        shutil.rmtree(parts.folder, ignore_errors=True)
     return mapped
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else works on the same shards."""
+    import filelock
+
+    path = folder.with_suffix(".lock")
+    try:
+        with filelock.FileLock(path, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise BadInputError(
+            f"Another pickwell is scoring the same data with the same options ({path}).",
+            "Wait until it is through, or stop it.",
+        ) from error
+    finally:
+        if not folder.exists():
+            path.unlink(missing_ok=True)
+
+
 def _images(
-    plan: _Plan, job: Job, room: Room, mapped: Mapped, total: int | None, on_progress: Progress
+    plan: _Plan, job: Job, mapped: Mapped, total: int | None, on_progress: Progress
 ) -> _Shards:
     shards = _Shards()
-    data = shards_of(plan.read, plan.options.shard_rows)
+    data = shards_of(plan.read, plan.options.shard_rows, job.home)
     done = 0
-    for row in _rows(data, ImagePass, job, room):
+    for row in _rows(data, ImagePass, job, plan.cluster):
         shards.rows[row["number"]] = row["rows"]
         shards.content[row["number"]] = row["content"]
         mapped.status.update({"ok": row["rows"] - row["bad"], "bad": row["bad"]})
@@ -130,9 +159,7 @@ def _images(
     return shards
 
 
-def _samples(
-    plan: _Plan, job: Job, room: Room, mapped: Mapped, shards: _Shards, on_progress: Progress
-) -> None:
+def _samples(plan: _Plan, job: Job, mapped: Mapped, shards: _Shards, on_progress: Progress) -> None:
     """Score; shards with samples that an earlier one has are written when all are scored."""
     import ray
 
@@ -143,7 +170,7 @@ def _samples(
     while items:
         data = ray.data.from_items(items, override_num_blocks=len(items))
         left = []
-        for row in _rows(data, SamplePass, job, room):
+        for row in _rows(data, SamplePass, job, plan.cluster):
             if row["written"]:
                 done += row["rows"]
             else:
@@ -153,11 +180,13 @@ def _samples(
         items = left
 
 
-def _rows(data: Any, worker: type, job: Job, room: Room) -> Iterator[dict[str, Any]]:
+def _rows(data: Any, worker: type, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, Any]]:
     """What workers say of the shards, as they finish."""
     import ray
     from ray.data import ActorPoolStrategy
 
+    room = room_of(ray, cluster)  # nodes come and go
+    job = replace(job, workers=max(1, room.now), cpus=int(room.worker_cpus), gpus=room.worker_gpus)
     pool = ActorPoolStrategy(
         min_size=1,
         max_size=room.max_workers,
@@ -166,7 +195,7 @@ def _rows(data: Any, worker: type, job: Job, room: Room) -> Iterator[dict[str, A
     )
     mapped = data.map_batches(
         worker,
-        fn_constructor_args=(job, int(room.worker_cpus)),
+        fn_constructor_args=(job,),
         batch_size=1,
         compute=pool,
         num_cpus=room.worker_cpus,
@@ -175,7 +204,8 @@ def _rows(data: Any, worker: type, job: Job, room: Room) -> Iterator[dict[str, A
     try:
         yield from mapped.iter_rows()
     except (ray.exceptions.RayError, RuntimeError) as error:
-        raise _cause(error) from error
+        cause = _cause(error)
+        raise cause from (None if cause is error else error)
 
 
 @contextmanager
@@ -188,14 +218,17 @@ def _data_settings() -> Iterator[None]:
         "print_on_execution_start": False,
         # a shard is handed on by itself, never waiting for its neighbours
         "target_max_block_size": 1,
+        # one shard may take a judge an hour
+        "execution_no_progress_timeout_s": -1,
     }
     context = DataContext.get_current()
+    wanted = {name: value for name, value in wanted.items() if hasattr(context, name)}
     before = {name: getattr(context, name) for name in wanted}
     level = logging.getLogger("ray.data").level
     try:
         for name, value in wanted.items():
             setattr(context, name, value)
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)  # what fails is told once
         yield
     finally:
         for name, value in before.items():
@@ -211,6 +244,10 @@ def _cause(error: BaseException) -> BaseException:
         for one in (seen, inner):
             if isinstance(one, BadInputError):
                 return BadInputError(one.message, one.remedy)
+        if isinstance(inner, OSError) and not isinstance(inner, ConnectionError):
+            said = OSError(inner.errno, inner.strerror)
+            said.filename = inner.filename or "a file on a worker"
+            return said
         seen = seen.__cause__ or (inner if isinstance(inner, BaseException) else None)
     return error
 
@@ -219,13 +256,12 @@ def _heard(plan: _Plan, mapped: Mapped, stage: str, row: dict[str, Any]) -> None
     told = json.loads(row.pop("told"))
     for name in ("computed", "unfinished", "seconds"):
         getattr(mapped, name).update(told[name])
-    if mapped.judged is not None:
+    if mapped.judged is not None and "judged" in told:
         mapped.judged = _sum(mapped.judged, told["judged"])
     plan.on_shard({"pass": stage, **{key: row[key] for key in row if key != "content"}})
 
 
 def _sum(usage: Usage, more: dict[str, Any]) -> Usage:
-    added = {name: value + more[name] for name, value in asdict(usage).items() if name != "reasons"}
-    reasons = usage.reasons.copy()
-    reasons.update(more["reasons"])
-    return Usage(**added, reasons=reasons)
+    names = [one.name for one in fields(usage) if one.name != "reasons"]
+    added = {name: getattr(usage, name) + more[name] for name in names}
+    return Usage(**added, reasons=usage.reasons + Counter(more["reasons"]))

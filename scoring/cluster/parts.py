@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -38,6 +40,8 @@ SAMPLES = pa.schema(
     ]
 )
 """All of a :class:`~data_cards.sample.Sample`; readers refuse what is no Unicode."""
+VERSION = 1
+"""Counted up when what lies in the files changes."""
 _KEY = b"pickwell-key"
 
 
@@ -171,6 +175,16 @@ class Parts:
             return None
         return key, shard
 
+    def told(self, number: int) -> dict[str, Any]:
+        """What scoring a shard that is through took, and what failed for now."""
+        try:
+            told: dict[str, Any] = json.loads(
+                (self.scored_folder(number) / "told.json").read_text("utf-8")
+            )
+        except (OSError, ValueError):
+            return {}
+        return told
+
     def has_scored(self, number: int, key: str) -> bool:
         """Whether a shard with this key is through."""
         try:
@@ -182,12 +196,23 @@ class Parts:
         """A folder of its own to write a shard to; :meth:`end_scored` puts it in its place."""
         return Path(tempfile.mkdtemp(prefix=f".{number:08d}.", suffix=".partial", dir=self.folder))
 
-    def end_scored(self, work: Path, number: int, key: str) -> None:
-        """Put a shard in its place; whoever comes second with the same finds it done."""
+    def end_scored(
+        self, work: Path, number: int, key: str, told: Mapping[str, Any] | None = None
+    ) -> None:
+        """Put a shard in its place; whoever comes second with the same finds it done.
+
+        Args:
+            work: What :meth:`begin_scored` gave.
+            number: Of the shard.
+            key: Of what it was made from.
+            told: What it took; where the shard that is there has rows that failed for now, this
+                one takes its place.
+        """
+        (work / "told.json").write_text(json.dumps(told or {}), "utf-8")
         (work / "key").write_text(key, "ascii")
         work.chmod(0o755)
         target = self.scored_folder(number)
-        if self.has_scored(number, key):
+        if self.has_scored(number, key) and not self.told(number).get("unfinished"):
             shutil.rmtree(work, ignore_errors=True)
             return
         shutil.rmtree(target, ignore_errors=True)

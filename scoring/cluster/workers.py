@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +23,9 @@ from scoring.mapper import Mapper
 from scoring.memory import release_freed
 from scoring.metric import Metric, Models
 from scoring.shards import Shard, prepared_shards
-from scoring.store import KEY_BYTES
+from scoring.store import KEY_BYTES, MissingKeyError
 
-Make = Callable[[], tuple[list[Metric], Models]]
+Make = Callable[[int], tuple[list[Metric], Models]]
 Batch = dict[str, np.ndarray]
 
 
@@ -31,51 +34,94 @@ class Job:
     """What every worker of a run is told.
 
     Attributes:
-        make: Makes metrics and models; it and what it holds travel to the workers.
+        make: Makes metrics and models, given how many workers share a judge; it and what it holds
+            travel to the workers.
         options: Of the engine.
         embed: As for :func:`scoring.engine.open_mapper`.
         parts: Where finished shards lie.
+        home: The driver's working directory, which relative paths start from.
+        seen: What a node must see, by what it is.
+        run: Of this run alone.
+        workers: How many there are at the start.
+        cpus: Of a worker.
+        gpus: Likewise.
     """
 
     make: Make
     options: EngineOptions
     embed: bool | None
     parts: Parts
+    home: Path
+    seen: Mapping[str, Path]
+    run: str
+    workers: int = 1
+    cpus: int = 1
+    gpus: float = 0.0
 
 
 class _Worker:
-    """Opens models and stores once; loads weights when they are first needed."""
+    """Opens models and stores once; loads weights when they are first needed.
 
-    def __init__(self, job: Job, cpus: int) -> None:
+    What is wrong with the node is told when the first shard comes: Ray passes on what goes wrong
+    there, and not what goes wrong here.
+    """
+
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.metrics, self.models = job.make()
-        options = replace(job.options, workers=job.options.workers or max(1, cpus))
-        self.mapper = open_mapper(self.metrics, self.models, options, embed=job.embed)
         self._told = Mapped()
+        self._refused: BadInputError | None = None
+        if not job.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or every worker takes the first one
+        try:
+            self._open()
+        except BadInputError as error:
+            self._refused = error
+
+    def _open(self) -> None:
+        job = self.job
+        go_home(job.home)
+        for what, path in job.seen.items():
+            if not path.exists():
+                raise BadInputError(
+                    f"The node {platform.node()} does not see {what} {path}.",
+                    "All nodes must reach it under the same path: a network file system, say.",
+                )
+        self.metrics, self.models = job.make(job.workers)
+        options = replace(job.options, workers=job.options.workers or max(1, job.cpus))
+        self.mapper = open_mapper(self.metrics, self.models, options, embed=job.embed)
         self._usage = self._used()
+
+    def _ready(self) -> None:
+        if self._refused is not None:
+            raise self._refused
 
     def _used(self) -> Usage:
         judge = self.models.judge
         return judge.usage.copy() if judge is not None else Usage()
 
-    def _since(self) -> str:
-        """What was computed since it was last asked, as JSON."""
-        now = mapped_by(self.mapper, self._told.status, None)
-        usage = self._used()
+    def _since(self) -> dict[str, Any]:
+        """What was computed since it was last asked."""
+        now = mapped_by(self.mapper, Counter(), None)
+        used = self._used()
+        took = used.since(self._usage)
+        judged = {one.name: getattr(took, one.name) for one in fields(took)}
+        unfinished = more(now.unfinished, self._told.unfinished)
         told = {
-            name: dict(getattr(now, name) - getattr(self._told, name))
-            for name in ("computed", "unfinished", "seconds")
+            "computed": more(now.computed, self._told.computed),
+            "unfinished": {name: count for name, count in unfinished.items() if count},
+            "seconds": more(now.seconds, self._told.seconds),
+            "judged": judged | {"reasons": dict(took.reasons)},
         }
-        told["judged"] = asdict(usage.since(self._usage))
-        self._told, self._usage = now, usage
-        return json.dumps(told)
+        self._told, self._usage = now, used
+        return told
 
 
 class ImagePass(_Worker):
     """First pass: the images of a shard, and which samples are good."""
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
-        """Rows ``number`` and ``samples`` to what :class:`ShardRead` names."""
+        """Rows ``number`` and ``samples`` to what is known of each shard."""
+        self._ready()
         for number, data in zip(batch["number"].tolist(), batch["samples"], strict=True):
             yield _row(self._read(number, bytes(data)))
 
@@ -84,11 +130,11 @@ class ImagePass(_Worker):
         samples = unpacked(data)
         key = parts.key(data, samples)
         before = parts.read(number)
-        if before is not None and before[0] == key:
+        if before is not None and before[0] == key and self._complete(before[1]):
             shard, fresh = before[1], False
         else:
             shard, fresh = self._finish(samples), True
-            parts.write_read(number, key, shard, self._shown(samples))
+            parts.write_read(number, key, shard, self._shown())
         worded = [i for i in shard.good if not shard.samples[i].is_picture]
         return {
             "number": number,
@@ -97,8 +143,18 @@ class ImagePass(_Worker):
             "content": b"".join(shard.contents[i] for i in worded) if self.mapper.metrics else b"",
             "fresh": fresh,
             **_here(),
-            "told": self._since(),
+            "told": json.dumps(self._since()),
         }
+
+    def _complete(self, shard: Shard) -> bool:
+        """Whether the stores still hold what was computed for a shard that was through."""
+        images = self.mapper.images
+        every = {key for row in shard.image_keys for key in row}
+        good = {key for i in shard.good for key in shard.image_keys[i]}
+        stores = [*images.measured.values(), *([images.vectors] if images.vectors else [])]
+        return all(key in images.facts for key in every) and all(
+            key in store for store in stores for key in good
+        )
 
     def _finish(self, samples: list[Sample]) -> Shard:
         images = self.mapper.images
@@ -108,7 +164,7 @@ class ImagePass(_Worker):
         release_freed()
         return shard
 
-    def _shown(self, samples: Sequence[Sample]) -> bool:
+    def _shown(self) -> bool:
         """Whether a metric of the second pass looks at the pictures themselves."""
         return any("judge" in metric.spec.needs for metric in self.mapper.metrics)
 
@@ -118,6 +174,7 @@ class SamplePass(_Worker):
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         """Rows ``number`` and ``foreign`` (contents scored with an earlier shard)."""
+        self._ready()
         for number, foreign in zip(batch["number"].tolist(), batch["foreign"], strict=True):
             yield _row(self._score(number, _contents(bytes(foreign))))
 
@@ -130,14 +187,21 @@ class SamplePass(_Worker):
                 "Let nothing else write there, and type the same again.",
             )
         key, shard = found
-        fresh = not parts.has_scored(number, key)
+        before = parts.told(number) if parts.has_scored(number, key) else None
+        # rows that failed for now are asked again by the next run, not by this one
+        again = before is not None and before.get("unfinished") and before["run"] != self.job.run
+        fresh = before is None or bool(again)
         if fresh:
-            with _stores_are_shared():
-                if foreign:
-                    self._fill(shard, foreign)
-                else:
-                    self._write(number, key, shard)
+            try:
+                told = self._map(number, key, shard, foreign)
+            except MissingKeyError:
+                self._open()  # what others stored since this worker opened the stores
+                with _stores_are_shared():
+                    told = self._map(number, key, shard, foreign)
             release_freed()
+        else:
+            assert before is not None
+            told = {"computed": {}, "seconds": {}, "unfinished": before.get("unfinished", {})}
         return {
             "number": number,
             "rows": len(shard),
@@ -145,8 +209,14 @@ class SamplePass(_Worker):
             "written": not foreign or not fresh,
             "fresh": fresh,
             **_here(),
-            "told": self._since(),
+            "told": json.dumps(told),
         }
+
+    def _map(self, number: int, key: str, shard: Shard, foreign: set[bytes]) -> dict[str, Any]:
+        if foreign:
+            self._fill(shard, foreign)
+            return self._since() | {"unfinished": {}}  # they are counted when it is written
+        return self._write(number, key, shard)
 
     def _fill(self, shard: Shard, foreign: set[bytes]) -> None:
         """Score into the stores what stands in this shard first."""
@@ -159,7 +229,7 @@ class SamplePass(_Worker):
         if self.mapper.images.encoder is not None:
             self.mapper.pool_vectors(part)
 
-    def _write(self, number: int, key: str, shard: Shard) -> None:
+    def _write(self, number: int, key: str, shard: Shard) -> dict[str, Any]:
         mapper, parts = self.mapper, self.job.parts
         columns, notes, vectors = _mapped(shard, mapper)
         with mapper.clock("write"):
@@ -171,7 +241,9 @@ class SamplePass(_Worker):
             except BaseException:
                 writer.abandon()
                 raise
-            parts.end_scored(work, number, key)
+        told = self._since()
+        parts.end_scored(work, number, key, told | {"run": self.job.run})
+        return told
 
 
 def _mapped(shard: Shard, mapper: Mapper) -> Any:
@@ -186,11 +258,32 @@ def _stores_are_shared() -> Iterator[None]:
     """Say what is wrong where an image that another node encoded is not found."""
     try:
         yield
-    except KeyError as error:
+    except MissingKeyError as error:
         raise BadInputError(
             f"What another node computed is not in the cache of this one ({error}).",
             "Give a --cache that all nodes see: a folder of a network file system, say.",
         ) from error
+
+
+def go_home(home: Path) -> None:
+    """Work where the driver does, so that relative paths mean the same.
+
+    Raises:
+        BadInputError: The folder is not there.
+    """
+    try:
+        os.chdir(home)
+    except OSError as error:
+        raise BadInputError(
+            f"The node {platform.node()} does not see the folder {home} that pickwell was started "
+            f"in ({error.strerror}).",
+            "Start it in a folder that all nodes see.",
+        ) from error
+
+
+def more(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What came on top, by name; nothing that is 0 is left out."""
+    return {name: value - before.get(name, 0) for name, value in now.items()}
 
 
 def _contents(joined: bytes) -> set[bytes]:

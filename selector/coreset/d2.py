@@ -39,7 +39,7 @@ def d2(
     exp(-gamma d_ij) g_i. The graph of nearest neighbours is symmetric: either end makes an edge.
 
     Args:
-        pool: With features and scores; scores are shifted so that the lowest is 0.
+        pool: With features and scores; where some are below 0, all are shifted to begin there.
         count: Picks.
         rng: Not used.
         neighbours: Of each row, from 0 up.
@@ -59,7 +59,7 @@ def d2(
         )
     left = max(count, len(pool) - int(cut * len(pool)))
     kept = np.sort(np.argsort(pool.scores, kind="stable")[:left])
-    scores = pool.scores[kept] - pool.scores[kept].min()
+    scores = pool.scores[kept] - min(0.0, float(pool.scores[kept].min()))
     places, distance = nearest_neighbours(pool.rows(kept), neighbours)
     graph = symmetric_graph(places, 1.0 + distance)  # an edge of length 0 is an edge, too
     around = np.zeros(len(kept))

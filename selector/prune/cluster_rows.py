@@ -27,6 +27,8 @@ PARTS_PER_CPU = 4
 """Parts for each processor, so that a slow node holds up little."""
 FAN_IN = 8
 """Sums that one task adds up."""
+SUMS_BYTES = 2**30
+"""Of all partial sums of an iteration together."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,18 @@ class ClusterRows:
         """Assign every row to the nearest prototype and sum: one iteration's work."""
         import ray
 
-        add = ray.remote(num_cpus=1)(_reduced)
-        waiting = self._tasks(_sums, centres)
+        if not self._parts:
+            return Sums(np.zeros(centres.shape, np.int64), np.zeros(len(centres), np.int64))
+        # large sums are few: a task then goes over several parts
+        together = max(1, -(-len(self._parts) * centres.size * 8 // SUMS_BYTES))
+        file, shared = str(self.file.absolute()), ray.put(centres)
+        work = ray.remote(num_cpus=1, max_retries=-1)(_sums)
+        waiting = []
+        for start in range(0, len(self._parts), together):
+            group = self._parts[start : start + together]
+            scales = self._scales[start : start + together]
+            waiting.append(work.remote(file, group, shared, *scales))
+        add = ray.remote(num_cpus=1, max_retries=-1)(_reduced)
         while len(waiting) > 1:
             groups = [waiting[i : i + FAN_IN] for i in range(0, len(waiting), FAN_IN)]
             waiting = [add.remote(*group) for group in groups]

@@ -53,7 +53,8 @@ def row_scales(block: np.ndarray) -> np.ndarray:
     exact = np.zeros(len(rows))
     exact[present] = GRID / np.sqrt(squared[present])
     scales = np.minimum(exact, _FLOAT32.max).astype(np.float32)
-    scales[present & ((exact > _FLOAT32.max) | (exact < _FLOAT32.tiny))] = -1.0
+    beyond = (exact > _FLOAT32.max) | (exact < GRID / float(_FLOAT32.max))
+    scales[present & beyond] = -1.0
     return scales
 
 

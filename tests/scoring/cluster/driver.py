@@ -23,7 +23,7 @@ def run(pool, folder, address, seconds, on_shard=lambda row: None, log=None, **o
         made,
         engine,
         ClusterOptions(address, worker_cpus=1, **options),
-        source=pool,
+        seen={"the data": pool},
         identity=[str(pool)],
         on_shard=on_shard,
     )

@@ -45,7 +45,7 @@ class SlowEncoder:
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
-def make(log: Path, seconds: float):
+def make(log: Path, seconds: float, workers: int = 1):
     """Metrics and models, as a worker makes them."""
     models = Models("slow", encoder=SlowEncoder(log, seconds))
     return make_metrics(models, METRICS), models

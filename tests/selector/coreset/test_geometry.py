@@ -161,7 +161,7 @@ def test_stochastic_comes_close():
     rows = cloud(3, 300, 6)
     exact = value(rows, pick(rows, 20, "facility-location").rows)
     loose = value(rows, pick(rows, 20, "facility-location", greedy="stochastic").rows)
-    assert 0.97 * exact < loose <= exact * (1 + 1e-6)
+    assert loose > 0.97 * exact  # greedy is not the best either
 
 
 def test_weights_are_who_is_most_like_whom():
