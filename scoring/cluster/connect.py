@@ -175,11 +175,11 @@ def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
 
     def lacks(paths: dict[str, str], version: str) -> str | None:
         try:
-            import pickwell
-        except ImportError as error:
-            return f"has no pickwell ({error})"
-        if pickwell.__version__ != version:
-            return f"has pickwell {pickwell.__version__}, this is {version}"
+            there = importlib.metadata.version("pickwell")
+        except importlib.metadata.PackageNotFoundError:
+            return "has no pickwell"
+        if there != version:
+            return f"has pickwell {there}, this is {version}"
         missing = next((what for what, path in paths.items() if not Path(path).exists()), None)
         return f"does not see {missing} {paths[missing]}" if missing is not None else None
 
@@ -190,9 +190,8 @@ def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
     for node in ray.nodes():
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[node["NodeManagerAddress"]] = task.options(scheduling_strategy=there).remote(
-                paths
-            )
+            name = f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
+            asked[name] = task.options(scheduling_strategy=there).remote(paths, version)
     for host, answer in asked.items():
         why = ray.get(answer)
         if why is not None:
