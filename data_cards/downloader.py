@@ -104,7 +104,11 @@ class Downloader:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """It travels to other processes as it was made: with locks and memory of its own."""
-        more = {"permit": self._permit, "resolve": self._resolve, "sleep": self._sleep}
+        more: dict[str, Any] = {
+            "permit": self._permit,
+            "resolve": self._resolve,
+            "sleep": self._sleep,
+        }
         return partial(type(self), **more), (self._cache, self.limits)
 
     def fetch(self, url: str, max_bytes: int) -> bytes:

@@ -65,7 +65,7 @@ def resnet18(channels: int, classes: int, small: bool = True) -> Make:
             model.maxpool = nn.Identity()
         elif channels != 3:
             model.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        return model  # type: ignore[no-any-return]
+        return model
 
     return make
 

@@ -46,8 +46,8 @@ class Recipe:
     weight_decay: float = 5e-4
     schedule: Literal["cosine", "step", "constant"] = "cosine"
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
+    def rate(self, epoch: float) -> float:
+        """Learning rate of an epoch, counted from 0; also within one."""
         share = epoch / self.epochs
         if self.schedule == "cosine":
             return float(self.learning_rate * (1 + np.cos(np.pi * share)) / 2)

@@ -149,7 +149,7 @@ def lazy_greedy(
             add(row)
             continue
         # the best few stale bounds at once: a product of several columns costs little more
-        stale = []
+        stale: list[int] = []
         while heap and len(stale) < BATCH and fresh[heap[0][1]] < len(taken):
             stale.append(heapq.heappop(heap)[1])
         rows = np.array(stale)

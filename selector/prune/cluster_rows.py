@@ -57,7 +57,7 @@ class ClusterRows:
         mask = self.usable
         cut = [(part, None if mask is None else mask[part]) for part in parts]
         object.__setattr__(self, "_parts", cut)
-        scales = ray.remote(num_cpus=1, max_retries=-1)(_scales)
+        scales: Any = ray.remote(num_cpus=1, max_retries=-1)(_scales)
         file = str(self.file.absolute())
         object.__setattr__(self, "_scales", [scales.remote(file, part) for part in parts])
 
@@ -73,13 +73,13 @@ class ClusterRows:
         # large sums are few: a task then goes over several parts
         together = max(1, -(-len(self._parts) * centres.size * 8 // SUMS_BYTES))
         file, shared = str(self.file.absolute()), ray.put(centres)
-        work = ray.remote(num_cpus=1, max_retries=-1)(_sums)
+        work: Any = ray.remote(num_cpus=1, max_retries=-1)(_sums)
         waiting = []
         for start in range(0, len(self._parts), together):
             group = self._parts[start : start + together]
             scales = self._scales[start : start + together]
             waiting.append(work.remote(file, group, shared, *scales))
-        add = ray.remote(num_cpus=1, max_retries=-1)(_reduced)
+        add: Any = ray.remote(num_cpus=1, max_retries=-1)(_reduced)
         while len(waiting) > 1:
             groups = [waiting[i : i + FAN_IN] for i in range(0, len(waiting), FAN_IN)]
             waiting = [add.remote(*group) for group in groups]
@@ -107,7 +107,7 @@ class ClusterRows:
         """One task for each part; what all are given travels once to each node."""
         import ray
 
-        task = ray.remote(num_cpus=1, max_retries=-1)(work)
+        task: Any = ray.remote(num_cpus=1, max_retries=-1)(work)
         given = [ray.put(value) for value in shared]
         file = str(self.file.absolute())
         own = [()] * len(self._parts) if each is None else [(one,) for one in each]
