@@ -134,6 +134,8 @@ class PruneConfig(_Engine):
     keep: float = Field(default=0.8, gt=0, le=1)
     count: int | None = Field(default=None, ge=1)
     strategy: Literal["auto", "hard", "easy", "random", "moderate"] = "auto"
+    by: str | None = None
+    per_class: int | None = Field(default=None, ge=1)
     encoder: str = "embedded"
     allow_pickle: Words = Field(default_factory=list)
     trust_remote_code: Words = Field(default_factory=list)

@@ -16,7 +16,7 @@ from pickwell.prune_corpus import RUN
 if TYPE_CHECKING:
     from data_cards.source import Source
     from pickwell.prune_corpus import Corpus
-    from pickwell.prune_job import PrunedCorpus
+    from pickwell.pruned import PrunedCorpus
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -99,7 +99,9 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
     """The command line that prunes like this again, the strategy that ``auto`` stood for named."""
     words = ["pickwell", "prune", corpus, "--out", str(out)]
     default = PruneConfig().model_dump(mode="json")
-    given = settings.model_dump(mode="json") | {"strategy": strategy}
+    given = settings.model_dump(mode="json")
+    if settings.by is None:
+        given["strategy"] = strategy
     for name, value in given.items():
         if value == default[name] or value is None:
             continue

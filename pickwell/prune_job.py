@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.config_file import checked
 from pickwell.on_ray import cluster, passes
+from pickwell.prune_by import prune_by_method
 from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
+from pickwell.pruned import PrunedCorpus
 
 if TYPE_CHECKING:
     from data_cards.source import Source
@@ -22,29 +24,6 @@ if TYPE_CHECKING:
 
 CURVE = (0.2, 0.4, 0.6, 0.8)
 """Kept fractions that probes are tried at beside the one asked for."""
-
-
-@dataclass(frozen=True)
-class PrunedCorpus:
-    """What ``prune`` gives back.
-
-    Attributes:
-        folder: Where it lies.
-        pruned: What stays and goes; ``pruned.selection`` has every picture with its reason.
-        strategy: What was done.
-        why: Why, where it was not asked for.
-        pilot: The probes; ``None``: none were trained.
-        robustness: Other numbers of prototypes.
-        recall: Of duplicates: pictures of a sample that have one anywhere, and in their cluster.
-    """
-
-    folder: Path
-    pruned: Pruned
-    strategy: str
-    why: str
-    pilot: Pilot | None
-    robustness: list[Robustness]
-    recall: tuple[int, int] | None
 
 
 def prune(
@@ -114,6 +93,10 @@ def prune_pictures(
     from selector.prune.corpus import prune as decide
     from selector.prune.duplicates import recall
 
+    if settings.by is not None:
+        return prune_by_method(pictures, folder, settings, on_progress, over)
+    if settings.per_class is not None:
+        raise BadInputError("--per-class means nothing without --by.", "Give --by METHOD as well.")
     wanted = _options(settings, pictures)
     pilot = run_probes(pictures, settings, wanted, on_progress)
     strategy, why = settings.strategy, f"--strategy {settings.strategy}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pickwell.config import PruneConfig
     from pickwell.prune_corpus import Corpus
-    from pickwell.prune_job import PrunedCorpus
+    from pickwell.pruned import PrunedCorpus
     from scoring.run import Run
 
 _STYLES = ("style.css", "charts.css", "comparison.css", "prune.css")

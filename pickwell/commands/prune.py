@@ -10,7 +10,7 @@ import typer
 from pickwell.commands.options import ConfigFile, overrides, parse_columns
 
 if TYPE_CHECKING:
-    from pickwell.prune_job import PrunedCorpus
+    from pickwell.pruned import PrunedCorpus
 
 
 def prune(
@@ -26,6 +26,10 @@ def prune(
         "-s",
         help="auto (default: probes), hard, easy, random, moderate.",
     ),
+    by: str = typer.Option(
+        None, help="A method of `pickwell methods` instead, e.g. herding, ccs:forgetting."
+    ),
+    per_class: int = typer.Option(None, min=1, help="With --by: so many of each class."),
     encoder: str = typer.Option(
         None, help="embedded (default), open_clip:..., timm:..., hf-image:... ."
     ),
@@ -100,6 +104,8 @@ def prune(
         keep=keep,
         count=count,
         strategy=strategy,
+        by=by,
+        per_class=per_class,
         encoder=encoder,
         prototypes=prototypes,
         supervised=supervised,

@@ -1,0 +1,130 @@
+"""``prune --by METHOD``: a method of the shelf in place of the ranking by distance."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_cards.errors import BadInputError
+from pickwell.config import PruneConfig
+from pickwell.pruned import PrunedCorpus
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from finetune.reduce import Entry
+    from pickwell.prune_corpus import Corpus, Progress
+    from selector.prune.kmeans import Passes
+    from selector.prune.prototypes import Prototypes
+
+EPOCHS, RUNS = 10, 5
+"""Of the linear proxy on the stored vectors that scores come from."""
+
+
+def prune_by_method(
+    pictures: Corpus,
+    folder: Path,
+    settings: PruneConfig,
+    on_progress: Progress,
+    over: Passes | None = None,
+) -> PrunedCorpus:
+    """Decide what stays by a method, told as any other pruning is.
+
+    Args:
+        pictures: The corpus.
+        folder: Where the result will lie.
+        settings: How; ``settings.by`` is ``METHOD[:SCORE][:OPTION=VALUE,...]``.
+        on_progress: Called with stage, done and expected count.
+        over: Goes over the readable pictures' vectors elsewhere, for k-means.
+
+    Raises:
+        BadInputError: The method or its score needs classes and there are none, or an option
+            means nothing to it.
+    """
+    from finetune.reduce import parse_entry
+    from selector.coreset import Budget
+    from selector.prune.corpus import PruneOptions, find_prototypes
+    from selector.prune.shelf import prune_by
+
+    assert settings.by is not None
+    _refuse_idle(settings)
+    entry = parse_entry(settings.by, "prototype")
+    balanced = settings.balance_by == "labels"
+    if settings.per_class is not None:
+        budget = Budget(per_class=settings.per_class)
+    elif settings.count is not None:
+        budget = Budget(count=settings.count, balanced=balanced)
+    else:
+        budget = Budget(fraction=settings.keep, balanced=balanced)
+    options = PruneOptions(
+        prototypes=settings.prototypes, supervised=settings.supervised, seed=settings.seed
+    )
+    prototypes = find_prototypes(
+        pictures.matrix, options, pictures.readable, pictures.classes, on_progress, over
+    )
+    scores = None
+    if entry.score is not None:
+        scores = _scores(pictures, entry, prototypes, settings, on_progress)
+    pruned = prune_by(
+        pictures.matrix, pictures.ids, budget, entry.method, entry.options,
+        prototypes=prototypes, scores=scores, errors=pictures.errors, classes=pictures.classes,
+        seed=settings.seed, told={"score": entry.score} if entry.score else {},
+    )  # fmt: skip
+    why = f"--by {settings.by}: compare it with random by `pickwell benchmark`."
+    return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None)
+
+
+def _scores(
+    pictures: Corpus,
+    entry: Entry,
+    prototypes: Prototypes,
+    settings: PruneConfig,
+    on_progress: Progress,
+) -> np.ndarray:
+    """(n,) difficulty; NaN where it is not known."""
+    import numpy as np
+
+    from finetune.reduce.scores import FROM_SIGNALS
+    from scoring.dynamics import Recipe, train_signals
+    from scoring.dynamics.proxies import linear
+
+    if entry.score == "prototype" and not settings.supervised:
+        return prototypes.distance
+    if pictures.classes is None:
+        raise BadInputError(
+            f"The score {entry.score} comes from classes, and the data have none.",
+            "Rank by prototype instead, or name the column of classes with --columns label=NAME.",
+        )
+    if entry.score not in FROM_SIGNALS:
+        from selector.prune.class_means import class_means
+
+        return class_means(pictures.matrix, pictures.classes, usable=pictures.readable).distance
+    rows = np.flatnonzero(pictures.readable & (pictures.classes >= 0))
+    _, labels = np.unique(pictures.classes[rows], return_inverse=True)
+    features = np.asarray(pictures.matrix[rows], dtype=np.float32)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    with tempfile.TemporaryDirectory(prefix="pickwell-") as folder:
+        signals = train_signals(
+            linear(features.shape[1], int(labels.max()) + 1), features, labels, Path(folder),
+            name="linear", ids=pictures.ids[rows].tolist(),
+            recipe=Recipe(epochs=EPOCHS, batch_size=64, learning_rate=0.5),
+            seeds=range(settings.seed, settings.seed + RUNS), on_progress=on_progress,
+        )  # fmt: skip
+        made = np.full(len(pictures.ids), np.nan)
+        made[rows] = FROM_SIGNALS[entry.score](signals)
+    return made
+
+
+def _refuse_idle(settings: PruneConfig) -> None:
+    """Options that mean nothing to a method must not seem to have worked."""
+    default = PruneConfig()
+    for name in (
+        *("strategy", "random_share", "duplicates", "duplicates_share", "duplicates_first"),
+        *("chains", "balance", "probe", "probe_seeds"),
+    ):
+        if getattr(settings, name) != getattr(default, name):
+            raise BadInputError(
+                f"--{name.replace('_', '-')} means nothing with --by {settings.by}.",
+                "Leave one of them out; near copies go by --by semdedup.",
+            )

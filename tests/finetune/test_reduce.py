@@ -1,0 +1,119 @@
+"""Trainings on reduced data: seeds, splits, and a table by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from data_cards import BadInputError
+from finetune.reduce import Labelled, Outcome, Plan, lines_of, parse_entry, run_benchmark
+from finetune.reduce.classifier import accuracy_after, steps_of
+from scoring.dynamics import Recipe
+from scoring.dynamics.proxies import linear
+from selector.coreset import Budget
+
+RECIPE = Recipe(epochs=6, batch_size=32, learning_rate=0.3)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load_digits()
+    features = (data.data / 16).astype(np.float32)[:600]
+    labels = data.target.astype(np.int64)[:600]
+    ids = np.array([f"d{n}" for n in range(600)], object)
+    return Labelled(ids, labels, features, features, None, "digits")
+
+
+def plan(*methods, seeds=(0, 1), **options):
+    return Plan(
+        entries=tuple(parse_entry(text, "el2n") for text in methods),
+        budgets={"40": Budget(count=40), "2 per class": Budget(per_class=2)},
+        seeds=seeds, make=linear(64, 10), recipe=RECIPE, proxy=linear(64, 10),
+        proxy_recipe=RECIPE, proxy_runs=1, describe="t", **options,
+    )  # fmt: skip
+
+
+def test_the_same_plan_gives_the_same_and_goes_on(digits, tmp_path):
+    one = run_benchmark(digits, plan("herding", "hardest"), tmp_path / "a")
+    other = run_benchmark(digits, plan("herding", "hardest"), tmp_path / "b")
+    assert [(o.method, o.seed, o.accuracy) for o in one] == [
+        (o.method, o.seed, o.accuracy) for o in other
+    ]
+    assert len(one) == 2 * 2 * 3 * 2
+    assert {o.count for o in one} == {40, 20}
+    # another method later: what is done is not done again
+    more = run_benchmark(digits, plan("herding", "hardest", "ccs"), tmp_path / "a")
+    assert [o for o in more if o.method != "ccs:el2n"] == one
+    assert all(o.megabytes > 0 and o.seconds >= 0 for o in more)
+    assert all((o.score_seconds > 0) == (":" in o.method) for o in more)
+
+
+def test_test_rows_take_no_part_in_any_choice(digits, tmp_path):
+    """Labels and features of rows held out are made unusable: the same is chosen and trained."""
+    from selector.prune.probe import split_rows
+
+    _, test = split_rows(digits.ids, digits.labels, np.ones(600, bool), seed=0)
+    features = digits.features.copy()
+    features[test] = 77.0
+    marked = Labelled(digits.ids, digits.labels, features, digits.inputs, None, "marked")
+    entries = ("herding", "d2:forgetting", "k-center")
+    one = run_benchmark(digits, plan(*entries, seeds=(0,)), tmp_path / "a")
+    other = run_benchmark(marked, plan(*entries, seeds=(0,)), tmp_path / "b")
+    assert [o.accuracy for o in one] == [o.accuracy for o in other]
+
+
+def test_training_learns_and_its_order_plays_no_part(digits):
+    rows = np.arange(400)
+    right = accuracy_after(
+        linear(64, 10), digits.inputs, digits.labels, rows, np.arange(400, 600), 80,
+        recipe=RECIPE, seed=0,
+    )  # fmt: skip
+    assert right > 0.8
+    again = accuracy_after(
+        linear(64, 10), digits.inputs, digits.labels, rows[::-1], np.arange(400, 600), 80,
+        recipe=RECIPE, seed=0,
+    )  # fmt: skip
+    assert again == right
+    assert steps_of(100, RECIPE) == 6 * 4 and steps_of(97, RECIPE) == 6 * 3
+
+
+def outcome(method, seed, accuracy, rule="steps"):
+    return Outcome(method, "10%", 10, rule, seed, accuracy, 1.0, 2.0, 0.0)
+
+
+def test_the_table_by_hand():
+    made = lines_of(
+        [
+            *(outcome("random", seed, 0.5 + seed / 100) for seed in range(3)),
+            *(outcome("good", seed, 0.6 + seed / 100) for seed in range(3)),
+            *(outcome("same", seed, 0.5 + (2 - seed) / 100) for seed in range(3)),
+            outcome("lone", 0, 0.9),
+        ]
+    )
+    by = {line.method: line for line in made}
+    assert by["good"].gain == pytest.approx(0.1) and by["good"].verdict == "better"
+    assert by["good"].low == pytest.approx(0.1) and by["random"].verdict == ""
+    assert by["same"].gain == pytest.approx(0) and by["same"].verdict == "no better than random"
+    assert by["lone"].verdict == "one seed: cannot be told" and math.isnan(by["lone"].low)
+
+
+def test_entries_as_typed():
+    entry = parse_entry("d2:aum:gamma=0.3,start=product", "el2n")
+    assert (entry.method, entry.score) == ("d2", "aum")
+    assert entry.options == {"gamma": 0.3, "start": "product"}
+    assert (
+        parse_entry("ccs", "el2n").name == "ccs:el2n" and parse_entry("herding", "x").score is None
+    )
+    for text, words in (("ccs:nix", "no score 'nix'"), ("ccs:a=1", "no option a")):
+        with pytest.raises(BadInputError, match=words):
+            parse_entry(text, "el2n")
+
+
+def test_a_budget_of_nothing(digits, tmp_path):
+    with pytest.raises(BadInputError, match="keeps nothing"):
+        run_benchmark(
+            digits,
+            Plan((), {"0": Budget(count=0)}, (0,), linear(64, 10), RECIPE, linear(64, 10), RECIPE),
+            tmp_path,
+        )
