@@ -85,7 +85,8 @@ def registry() -> Mapping[str, Picker]:
     """All pickers by name (importing the package's own first)."""
     import selector.pick
     import selector.random_picks
-    import selector.release  # noqa: F401  (registers them)
+    import selector.release
+    import selector.shelf_picks  # noqa: F401  (registers them)
 
     return dict(sorted(_REGISTRY.items()))
 

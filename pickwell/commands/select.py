@@ -20,7 +20,13 @@ def select(
     quality: str = typer.Option(
         None, help="auto (default: RUN/quality if `fit` found one), consensus, or its folder."
     ),
-    method: str = typer.Option(None, help="clusters (default), top, random or release."),
+    method: str = typer.Option(
+        None,
+        "--method",
+        "--diversity",
+        help="clusters (default), top, random, release, or a method of `pickwell methods` that "
+        "needs no labels, e.g. facility-location.",
+    ),
     clusters: int = typer.Option(None, min=1, help="Number of clusters; default by budget."),
     clustering: str = typer.Option(None, help="kmeans (default) or spectral."),
     space: str = typer.Option(None, help="Cluster by image, text or both (default)."),

@@ -1,0 +1,75 @@
+"""The methods of the coreset shelf that need no labels, as ways to choose instruction data.
+
+They choose by content alone, among what the floors let through; quality plays a part only where a
+method ranks by a score (``d2``), and then what is good counts as it would count what is hard.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from selector.coreset import Budget, choose, methods
+from selector.outcome import Outcome, join, number, shortfall, whole
+from selector.pick import collapse, described
+from selector.picker import Options, register
+from selector.selection import Candidates, Selection
+from selector.vectors import resolve_space, space_rows
+
+BY_QUALITY = frozenset({"d2"})
+"""Methods that rank by a score, for which quality stands in."""
+
+
+class _Shelf:
+    """One method of the shelf."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    uses: ClassVar[frozenset[str]] = frozenset({"space", "image_weight", "seed"})
+
+    def pick(self, candidates: Candidates, budget: int, options: Options) -> Selection:
+        """Choose among what floors, and copies, leave; what has no vector is not chosen."""
+        outcome = Outcome(candidates, options.seed)
+        ranked = collapse(outcome, outcome.admit())
+        space = resolve_space(candidates, options.space)
+        there = np.zeros(0, dtype=np.int64)
+        rows = np.zeros((0, 1), dtype=np.float32)
+        if space is not None:
+            rows, present = space_rows(candidates, ranked, space, options.image_weight)
+            there, rows = ranked[present], rows[present]
+        count = min(budget, len(there))
+        quality = np.asarray(candidates.quality, dtype=np.float64)
+        made = choose(
+            np.asarray(candidates.ids, dtype=object)[there], Budget(count=count), self.name,
+            features=rows, scores=quality[there], seed=options.seed,
+        )  # fmt: skip
+        taken = there[made.rows]
+        outcome.rank[taken] = np.arange(1, count + 1)
+        gains = whole(np.arange(1, count + 1))
+        told = [number(gain) for gain in made.gains]
+        outcome.put(taken, "chosen", join(f"{self.name}: pick ", gains, ", gain ", _text(told)))
+        rest = np.setdiff1d(ranked, taken)
+        without = np.setdiff1d(rest, there)
+        outcome.put(without, "not chosen", f"{self.name}: there is no vector to choose by")
+        left = np.setdiff1d(rest, without)
+        outcome.put(left, "not chosen", f"{self.name}: not among {count:,} picks")
+        parameters = {
+            **described(self.name, candidates, budget, options),
+            "near_duplicate": None,
+            "space": space,
+            "eligible": len(ranked),
+            **shortfall(budget, count, len(there)),
+        }
+        return outcome.selection(parameters)
+
+
+def _text(words: list[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(words, pa.string())
+
+
+for _name, _method in methods().items():
+    if _method.needs == {"features"} or _name in BY_QUALITY:
+        register(type(f"Shelf_{_name}", (_Shelf,), {"name": _name, "summary": _method.keeps}))
