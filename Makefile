@@ -9,7 +9,7 @@ VLLM_READY := $(VLLM)/.ready
 VLLM_PORT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick proof-pruning bench docs fix \
+.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick proof-pruning proof-coresets bench docs fix \
   lock clean vllm vllm-env
 
 help: ## Show what there is
@@ -52,6 +52,9 @@ proof-quick: $(READY) demo-data ## The same, far too small to prove anything (te
 
 proof-pruning: $(READY) ## Measure what pruning pictures is worth; writes into docs/pruning.md
 	$(BIN)/python -m benchmarks.pruning --dir $(DEMO)
+
+proof-coresets: $(READY) demo-data ## Measure the coreset shelf; writes into docs/coresets.md
+	$(BIN)/python -m benchmarks.coresets --dir $(DEMO)
 
 bench: $(READY) demo-data ## Measure speed and memory; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,1 @@
+"""The coreset shelf beside random: ``python -m benchmarks.coresets``."""

