@@ -82,7 +82,7 @@ class Mapped:
     status: Counter[str] = field(default_factory=Counter)
     computed: Counter[str] = field(default_factory=Counter)
     unfinished: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     judged: Usage | None = None
 
 
@@ -209,8 +209,8 @@ def mapped_by(mapper: Mapper, status: Counter[str], judged: Usage | None) -> Map
         "texts_encoded": mapper.computed["texts_encoded"],
         **{name: mapper.computed[name] for name in mapper.stores},
     }
-    seconds = Counter(mapper.seconds)
-    return Mapped(status, Counter(computed), Counter(mapper.unfinished), seconds, judged)
+    unfinished = Counter(mapper.unfinished)
+    return Mapped(status, Counter(computed), unfinished, dict(mapper.seconds), judged)
 
 
 def open_writer(folder: Path, mapper: Mapper, options: EngineOptions) -> RunWriter:

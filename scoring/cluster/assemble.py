@@ -63,8 +63,8 @@ def assemble(
                     table = table.filter(np.array([key not in pictured for key in keys], bool))
                     pictured.update(keys)
                 stream.write({column: table[column] for column in table.column_names})
-            for name, file in vectors.items():
-                file.append(np.load(part / "embeddings" / f"{name}.npy", mmap_mode="r"))
+            for name, growing in vectors.items():
+                growing.append(np.load(part / "embeddings" / f"{name}.npy", mmap_mode="r"))
             on_progress("put together", number + 1, count)
         for file in files:
             file.close()

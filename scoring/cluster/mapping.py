@@ -254,8 +254,10 @@ def _cause(error: BaseException) -> BaseException:
 
 def _heard(plan: _Plan, mapped: Mapped, stage: str, row: dict[str, Any]) -> None:
     told = json.loads(row.pop("told"))
-    for name in ("computed", "unfinished", "seconds"):
-        getattr(mapped, name).update(told[name])
+    mapped.computed.update(told["computed"])
+    mapped.unfinished.update(told["unfinished"])
+    for name, seconds in told["seconds"].items():
+        mapped.seconds[name] = mapped.seconds.get(name, 0.0) + seconds
     if mapped.judged is not None and "judged" in told:
         mapped.judged = _sum(mapped.judged, told["judged"])
     plan.on_shard({"pass": stage, **{key: row[key] for key in row if key != "content"}})

@@ -222,8 +222,10 @@ class SamplePass(_Worker):
         """Score into the stores what stands in this shard first."""
         own = [i for i in range(len(shard)) if shard.contents[i] not in foreign]
         part = Shard(
-            *([rows[i] for i in own] for rows in (shard.samples, shard.errors, shard.image_keys)),
-            contents=[shard.contents[i] for i in own],
+            [shard.samples[i] for i in own],
+            [shard.errors[i] for i in own],
+            [shard.image_keys[i] for i in own],
+            [shard.contents[i] for i in own],
         )
         self.mapper.columns(part)
         if self.mapper.images.encoder is not None:
