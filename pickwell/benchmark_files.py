@@ -73,7 +73,7 @@ def plot(lines: list[Line]) -> str:
                 axes.errorbar(
                     [number + shift for number in at], [100 * x.gain for x in shown],
                     [0 if math.isnan(x.high) else 100 * (x.high - x.gain) for x in shown],
-                    fmt="o-", ms=4, elinewidth=1, color=COLOURS[place % len(COLOURS)],
+                    fmt="o", ms=4, elinewidth=1, color=COLOURS[place % len(COLOURS)],
                     linestyle="-" if place < len(COLOURS) else "--", label=name,
                 )  # fmt: skip
             axes.set_xticks(range(len(budgets)), budgets)

@@ -224,7 +224,7 @@ class BenchmarkConfig(_Strict):
 
     def as_prune(self) -> PruneConfig:
         """The same corpus, read and embedded as ``prune`` does."""
-        shared = set(PruneConfig.model_fields) & set(type(self).model_fields)
+        shared = set(PruneConfig.model_fields) & set(type(self).model_fields) - {"per_class"}
         given = self.model_dump(include=shared)
         return PruneConfig(**given, thumbnail=max(160, self.side))
 

@@ -29,7 +29,7 @@ def test_defaults_and_a_whole_file(tmp_path):
     [
         ("select: {bugdet: 5}", "'select.bugdet'; did you mean 'budget'?"),
         ("selct: {budget: 5}", "'selct'; did you mean 'select'?"),
-        ("score: {zzz: 1}", "known: models"),
+        ("score: {zzz: 1}", "known: engine, address"),
         ("select: {budget: 0}", "select.budget"),
         ("select: {space: audio}", "select.space"),
         ("select: [1]", "select: options and their values are expected here (given: [1])"),
