@@ -41,14 +41,12 @@ class Room:
     """What a cluster has, and what a worker takes of it.
 
     Attributes:
-        cpus: Processors of each node.
         worker_cpus: Of each worker.
         worker_gpus: Of each worker.
         fits: Workers that there is room for now.
         max_workers: At most so many, ever; ``None``: no limit.
     """
 
-    cpus: tuple[float, ...]
     worker_cpus: float
     worker_gpus: float
     fits: int
@@ -101,7 +99,7 @@ def room_of(ray: Any, options: ClusterOptions) -> Room:
         BadInputError: A worker of the size asked for fits on no node.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cpus = tuple(sorted((float(node.get("CPU", 0)) for node in nodes), reverse=True))
+    cpus = [float(node.get("CPU", 0)) for node in nodes]
     gpus = [float(node.get("GPU", 0)) for node in nodes]
     working = [count for count in cpus if count > 0]
     if not working:
@@ -129,7 +127,7 @@ def room_of(ray: Any, options: ClusterOptions) -> Room:
             f"A worker of {worker_cpus:g} CPU and {worker_gpus:g} GPU fits on no node ({has}).",
             "Ask for less with --worker-cpus and --worker-gpus.",
         )
-    return Room(cpus, worker_cpus, worker_gpus, fits, options.max_workers)
+    return Room(worker_cpus, worker_gpus, fits, options.max_workers)
 
 
 def _start(ray: Any, address: str | None) -> None:

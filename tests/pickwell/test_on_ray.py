@@ -37,6 +37,7 @@ def pairs(packages, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_score_on_a_cluster_is_score_here(ray_cluster, packages, pairs, tmp_path):
     common = {"shard_rows": 16, "images": packages}
     here = pickwell.score(pairs, tmp_path / "here", cache=tmp_path / "a", **common)
@@ -61,6 +62,7 @@ def test_score_on_a_cluster_is_score_here(ray_cluster, packages, pairs, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_prune_on_a_cluster_is_prune_here(ray_cluster, packages, tmp_path):
     listed = packages / "pictures.jsonl"
     if not listed.is_file():
