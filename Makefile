@@ -9,7 +9,7 @@ VLLM_READY := $(VLLM)/.ready
 VLLM_PORT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-data test test-slow lint types proof proof-quick proof-pruning proof-coresets bench docs fix \
+.PHONY: help setup demo demo-data test test-slow test-cluster lint types proof proof-quick proof-pruning proof-coresets bench docs fix \
   lock clean vllm vllm-env
 
 help: ## Show what there is
@@ -31,10 +31,13 @@ demo: $(READY) ## The whole loop: score, fit, choose 200, fine-tune, evaluate, n
 	$(BIN)/pickwell demo --dir $(DEMO)
 
 test: $(READY) demo-data lint types ## Lint, types and tests
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow and not cluster"
 
 test-slow: $(READY) demo-data ## The tests that take minutes
 	$(BIN)/pytest -q -m slow
+
+test-cluster: $(READY) demo-data ## The tests on a Ray cluster of several nodes (eight minutes)
+	$(BIN)/pytest -q -m cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -140,9 +140,17 @@ def _scales(file: str, part: slice) -> np.ndarray:
     return Rows(_mapped(file, part), threads=1).scales()
 
 
-def _sums(place: Place, usable: np.ndarray | None, scales: np.ndarray, centres: np.ndarray) -> Sums:
+def _sums(
+    file: str,
+    parts: list[tuple[slice, np.ndarray | None]],
+    centres: np.ndarray,
+    *scales: np.ndarray,
+) -> Sums:
     with one_thread_each():
-        return _rows(place, usable, scales).sums(centres)
+        return reduce(
+            _rows((file, part), usable, own).sums(centres)
+            for (part, usable), own in zip(parts, scales, strict=True)
+        )
 
 
 def _reduced(*parts: Sums) -> Sums:

@@ -36,7 +36,7 @@ def pairs(packages, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(900)
 def test_score_on_a_cluster_is_score_here(ray_cluster, packages, pairs, tmp_path):
     common = {"shard_rows": 16, "images": packages}
@@ -61,7 +61,7 @@ def test_score_on_a_cluster_is_score_here(ray_cluster, packages, pairs, tmp_path
     assert set(again.manifest["computed"].values()) == {0}
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.timeout(900)
 def test_prune_on_a_cluster_is_prune_here(ray_cluster, packages, tmp_path):
     listed = packages / "pictures.jsonl"

@@ -20,7 +20,7 @@ from tests.scoring.cluster.driver import run
 from tests.scoring.cluster.encoders import make
 from tests.scoring.cluster.pool import ROWS, SHARD, read_pool, write_pool
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SHARDS = ROWS // SHARD
 FILES = ("samples.parquet", "scores.parquet", "thumbnails.parquet")
 

@@ -8,7 +8,7 @@ from selector.prune.cluster_rows import ClusterRows
 from selector.prune.prototypes import fit_prototypes
 from selector.prune.streams import Rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
