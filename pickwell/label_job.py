@@ -66,6 +66,7 @@ def label(
     config: LabelConfig | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     on_source: Callable[[Source], None] = lambda source: None,
+    on_plan: Callable[[str], None] = lambda sentence: None,
     **options: Any,
 ) -> Labelled:
     """Label a run's samples by what training on them does to a held-out target.
@@ -82,6 +83,7 @@ def label(
         config: All options at once; ``options`` override single fields, e.g. ``groups=100``.
         on_progress: Called with stage, done and expected count.
         on_source: Called when the target's format is recognised.
+        on_plan: Called with what will be trained, in words, before it is.
         **options: Single fields of :class:`~pickwell.config.LabelConfig`.
 
     Returns:
@@ -110,6 +112,7 @@ def label(
     trainings = open_trainings(
         pool, target, settings, opened.folder / "labels", on_progress, on_source
     )
+    on_plan(_in_words(plan, settings))
     missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
     if missing or settings.share is not None:
         return Labelled(folder, settings.design, plan, None, missing, [])
@@ -140,6 +143,15 @@ def label(
         },
     )
     return result
+
+
+def _in_words(plan: Plan, settings: LabelConfig) -> str:
+    """How much is going to be trained; what is kept of before is not trained again."""
+    again = len(plan.all_tasks()) - len(plan.groups) - len(plan.fresh)
+    parts = f"{len(plan.groups):,} groups, {len(plan.fresh):,} fresh subsets, {again:,} repeats"
+    batch = settings.batch_size * settings.gradient_accumulation
+    told = f"{len(plan.all_tasks()):,} trainings of {settings.steps} steps of {batch}: {parts}"
+    return f"{told}. What is done already is kept."
 
 
 def _left_out(trainings: Trainings, folder: Path) -> list[tuple[str, str]]:

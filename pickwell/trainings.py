@@ -126,6 +126,14 @@ def open_trainings(
         **settings.model_dump(include=reading), limit=settings.target_limit, wrong="none"
     )
     samples, _, described = read_data(target, asked, on_source)
+    known = set(pool.ids)
+    both = [sample.id for sample in samples if sample.id in known]
+    if both:  # told before pictures are read; those are compared once they are
+        raise BadInputError(
+            f"{len(both)} of {len(samples)} samples of the target stand in the pool too (the first:"
+            f" {both[0]}).",
+            "Measure on samples that nothing is chosen from.",
+        )
     return Trainings(pool, samples, described, settings, folder, on_progress)
 
 

@@ -79,7 +79,7 @@ def label(
 ) -> None:
     """Label RUN by many short trainings; type it again to go on after an interruption."""
     from pickwell.config_file import load_config
-    from pickwell.console import progress
+    from pickwell.console import err, progress
     from pickwell.label_job import label as run_labels
     from pickwell.label_summary import print_labels
     from pickwell.summary import print_source
@@ -122,6 +122,7 @@ def label(
     settings = load_config(config).label
     with progress() as update:
         result = run_labels(
-            run, target, out, config=settings, on_progress=update, on_source=print_source, **given
-        )
+            run, target, out, config=settings, on_progress=update, on_source=print_source,
+            on_plan=lambda sentence: err.print(sentence, markup=False, soft_wrap=True), **given,
+        )  # fmt: skip
     print_labels(result)

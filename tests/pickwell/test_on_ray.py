@@ -85,12 +85,10 @@ def test_like_stays_on_one_machine(tmp_path):
         pickwell.score("x", tmp_path / "o", like=tmp_path, engine="ray")
 
 
-def test_an_address_that_nobody_answers_at(tmp_path, monkeypatch):
+def test_an_address_that_nobody_answers_at(tmp_path, pickwell_here):
     pytest.importorskip("ray")
-    data = tmp_path / "a.jsonl"
-    data.write_text('{"id": "a", "instruction": "q", "response": "r"}\n')
-    typed = ["score", str(data), "--out", str(tmp_path / "out"), "--models", "none"]
-    typed += ["--engine", "ray", "--address", "ray://127.0.0.1:1"]
-    result = runner.invoke(app, typed)
-    assert result.exit_code == 2
-    assert "client server" in result.output and not (tmp_path / "out").exists()
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "instruction": "q", "response": "r"}\n')
+    typed = ("score", "a.jsonl", "--out", "out", "--models", "none", "--engine", "ray")
+    done = pickwell_here(*typed, "--address", "ray://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "client server" in done.stderr and not (tmp_path / "out").exists()
