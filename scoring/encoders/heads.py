@@ -23,8 +23,9 @@ from scoring.encoders.minilm import WIDTH
 CLASSES = 1000
 INPUT = POOLED + WIDTH + sum(STAGES)
 """Length of the image side's input."""
-LEAST_ROWS = 8
-"""Rows of a pass, at least: products of fewer take other kernels, and end in other last bits."""
+ROWS_STEP = 16
+"""Rows of a pass are filled up to a multiple: what is left over takes other kernels, and ends in
+other last bits."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,9 @@ class Heads(nn.Module):
 
 
 def _filled_up(rows: torch.Tensor) -> torch.Tensor:
-    """At least :data:`LEAST_ROWS` rows, the others zeros."""
-    lacking = LEAST_ROWS - len(rows)
-    return torch.cat([rows, rows.new_zeros(lacking, rows.shape[1])]) if lacking > 0 else rows
+    """A multiple of :data:`ROWS_STEP` rows, the others zeros."""
+    lacking = -len(rows) % ROWS_STEP
+    return torch.cat([rows, rows.new_zeros(lacking, rows.shape[1])]) if lacking else rows
 
 
 def _perceptron(size: int, hidden: int, out: int, dropout: float, noise: float) -> nn.Sequential:

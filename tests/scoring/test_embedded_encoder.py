@@ -207,3 +207,35 @@ def test_weights_are_small_and_safe():
     files = [f for f in WEIGHTS.parent.iterdir() if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 12_000_000
     assert {f.suffix for f in files} <= {".safetensors", ".npz", ".json", ".md"}
+
+
+def test_no_vector_moves_with_its_batch():
+    """To the last bit: what workers of a cluster make is what one machine makes."""
+    encoder = EmbeddedEncoder()
+    rng = np.random.default_rng(1)
+    pixels = torch.from_numpy(rng.integers(0, 255, (13, 3, 224, 224), dtype=np.uint8))
+    words = [
+        "a",
+        "cat",
+        "sits",
+        "on",
+        "the",
+        "red",
+        "mat",
+        "near",
+        "seven",
+        "green",
+        "trees",
+        "and",
+        "some",
+        "birds",
+    ]
+    texts = [" ".join(rng.choice(words, int(n))) for n in rng.integers(1, 60, 21)]
+    images, sentences = encoder.encode_images(pixels), encoder.encode_texts(texts)
+    for size in (1, 3, 12):
+        parts = [encoder.encode_images(part) for part in pixels.split(size)]
+        assert np.array_equal(np.concatenate(parts), images), size
+        parts = [encoder.encode_texts(texts[n : n + size]) for n in range(0, len(texts), size)]
+        assert np.array_equal(np.concatenate(parts), sentences), size
+    order = rng.permutation(21)
+    assert np.array_equal(encoder.encode_texts([texts[n] for n in order]), sentences[order])
