@@ -112,6 +112,7 @@ def label(
     trainings = open_trainings(
         pool, target, settings, opened.folder / "labels", on_progress, on_source
     )
+    _refuse_few(plan)
     on_plan(_in_words(plan, settings))
     missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
     if missing or settings.share is not None:
@@ -143,6 +144,17 @@ def label(
         },
     )
     return result
+
+
+def _refuse_few(plan: Plan) -> None:
+    """Said before anything is trained: nothing can be learned from so few groups."""
+    from finetune.labels.datamodel import FEWEST
+
+    if plan.groups and len(plan.groups) < FEWEST:
+        raise BadInputError(
+            f"{len(plan.groups)} groups are too few to learn effects from; {FEWEST} are the least.",
+            f"Ask for {FEWEST} or more with --groups (`pickwell fit` needs 10).",
+        )
 
 
 def _in_words(plan: Plan, settings: LabelConfig) -> str:
