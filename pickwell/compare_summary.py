@@ -78,6 +78,18 @@ def verdicts(made: Comparison) -> list[str]:
             for line in made.lines
             if line.rule == rule and line.budget == made.budget
         }
+        before = made.before if made.before is not None else float("inf")
+        harmed = [line.arm for line in mine.values() if line.nll > before]
+        if harmed and len(harmed) == len(mine):
+            found.append(
+                f"At {RULES[rule]} every arm ends with a higher loss than before any training: "
+                "what is compared is harm. Lower --learning-rate, or train longer."
+            )
+        elif harmed:
+            found.append(
+                f"At {RULES[rule]} these end with a higher loss than before any training: "
+                f"{', '.join(harmed)}."
+            )
         if first in mine:
             found.append(_beside_random(mine[first], rule))
         others = [
