@@ -36,7 +36,7 @@ test: $(READY) demo-data lint types ## Lint, types and tests
 test-slow: $(READY) demo-data ## The tests that take minutes
 	$(BIN)/pytest -q -m slow
 
-test-cluster: $(READY) demo-data ## The tests on a Ray cluster of several nodes (eight minutes)
+test-cluster: $(READY) demo-data ## The tests on a Ray cluster of several nodes (some minutes)
 	$(BIN)/pytest -q -m cluster
 
 lint: $(READY)

@@ -266,6 +266,13 @@ def map_shard(
     """Columns, notes and vectors of a shard whose images are on their way."""
     with mapper.clock("images"):
         shard.finish_images(mapper.images)
+    return map_finished(shard, mapper)
+
+
+def map_finished(
+    shard: Shard, mapper: Mapper
+) -> tuple[dict[str, pa.Array], list[list[str]], list[np.ndarray]]:
+    """The same of a shard whose images are through."""
     columns, notes = mapper.columns(shard)
     vectors = mapper.pool_vectors(shard) if mapper.images.encoder is not None else []
     return columns, notes, vectors

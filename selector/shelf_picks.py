@@ -46,9 +46,9 @@ class _Shelf:
         )  # fmt: skip
         taken = there[made.rows]
         outcome.rank[taken] = np.arange(1, count + 1)
-        gains = whole(np.arange(1, count + 1))
+        place = whole(np.arange(1, count + 1))
         told = [number(gain) for gain in made.gains]
-        outcome.put(taken, "chosen", join(f"{self.name}: pick ", gains, ", gain ", _text(told)))
+        outcome.put(taken, "chosen", join(f"{self.name}: pick ", place, ", gain ", _text(told)))
         rest = np.setdiff1d(ranked, taken)
         without = np.setdiff1d(rest, there)
         outcome.put(without, "not chosen", f"{self.name}: there is no vector to choose by")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.pruning.corpora import Corpus, pixels_of
+from finetune.reduce.classifier import accuracy_after
+from scoring.dynamics import Recipe
+from scoring.dynamics.proxies import convnet
 from selector.prune.pilot import gain_over
 from selector.prune.probe import split_rows
 from selector.prune.prototypes import default_prototype_count, fit_prototypes
@@ -45,14 +48,23 @@ def network_runs(
         say: Told of progress.
     """
     pixels = pixels_of(corpus, side, colour)
+    make = convnet(pixels.shape[1], side, int(corpus.classes.max()) + 1, width=32)
+    recipe = Recipe(epochs=epochs, batch_size=BATCH, learning_rate=0.05)
     cells: dict[tuple[float, str, float, str], dict[int, float]] = {}
     whole: dict[tuple[float, int], float] = {}
     for seed in range(seeds):
-        train, test = split_rows(
+        pool, test = split_rows(
             corpus.ids, corpus.classes, corpus.usable, groups=corpus.groups, seed=seed
         )
+        train_here = partial(
+            accuracy_after, make, pixels, corpus.classes, recipe=recipe, seed=seed, test=test
+        )
+
+        def train(rows: np.ndarray, steps: int, run: Any = train_here) -> float:
+            return float(run(train=rows, steps=steps))
+
         for size in sizes:
-            part = np.sort(train[: round(size * len(train))])
+            part = np.sort(pool[: round(size * len(pool))])
             own = corpus.classes[part]
             rows = np.asarray(corpus.matrix[part])
             found = fit_prototypes(
@@ -61,7 +73,7 @@ def network_runs(
             # a tenth of the data is gone over more often, or the network has learned nothing
             passes = round(epochs / size**0.5)
             steps = passes * -(-len(part) // BATCH)
-            whole[size, seed] = train_network(pixels, corpus.classes, part, test, steps, seed)
+            whole[size, seed] = train(part, steps)
             for fraction in fractions:
                 for strategy in STRATEGIES:
                     kept = keep(
@@ -72,7 +84,7 @@ def network_runs(
                     mine = part[kept.rows]
                     shorter = passes * -(-len(mine) // BATCH)
                     for rule, number in (("epochs", shorter), ("steps", steps)):
-                        right = train_network(pixels, corpus.classes, mine, test, number, seed)
+                        right = train(mine, number)
                         cells.setdefault((size, rule, fraction, strategy), {})[seed] = right
         say(f"{corpus.name}: networks of seed {seed} are through")
     lines = []
@@ -91,54 +103,3 @@ def network_runs(
             }
         )  # fmt: skip
     return lines
-
-
-def train_network(
-    pixels: np.ndarray,
-    classes: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-    steps: int,
-    seed: int,
-) -> float:
-    """Train a network of three convolutions with Adam and a one-cycle rate; accuracy at the end."""
-    import torch
-    from torch import nn
-
-    names, targets = np.unique(classes[train], return_inverse=True)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        widths = (pixels.shape[1], 32, 64, 64)
-        blocks = []
-        for before, after in pairwise(widths):
-            blocks += [
-                nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after),
-                nn.ReLU(), nn.MaxPool2d(2),
-            ]  # fmt: skip
-        model = nn.Sequential(
-            *blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64 * 4, len(names))
-        ).to(memory_format=torch.channels_last)
-    inputs = torch.from_numpy(pixels[train])
-    wanted = torch.from_numpy(targets)
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=max(2, steps))
-    order = torch.zeros(0, dtype=torch.long)
-    for _ in range(steps):
-        if not len(order):
-            order = torch.randperm(len(train), generator=generator)
-        rows, order = order[:BATCH], order[BATCH:]
-        if len(rows) < 2:
-            continue  # a batch norm needs two
-        optimiser.zero_grad()
-        nn.functional.cross_entropy(model(inputs[rows]), wanted[rows]).backward()
-        optimiser.step()
-        schedule.step()
-    model.eval()
-    right = 0
-    with torch.inference_mode():
-        for start in range(0, len(test), 512):
-            rows = test[start : start + 512]
-            found = model(torch.from_numpy(pixels[rows])).argmax(1).numpy()
-            right += int((names[found] == classes[rows]).sum())
-    return right / len(test)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from scoring.dynamics.proxies import Make
-from scoring.dynamics.trainer import SCORED, Recipe, batches, tensor_of
+from scoring.dynamics.trainer import SCORED, Recipe, batches, optimiser_of, tensor_of
 
 
 def steps_of(rows: int, recipe: Recipe) -> int:
@@ -47,10 +47,7 @@ def accuracy_after(
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         model = make().to(device)
-        optimiser = torch.optim.SGD(
-            model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum,
-            nesterov=recipe.nesterov, weight_decay=recipe.weight_decay,
-        )  # fmt: skip
+        optimiser = optimiser_of(model, recipe)
         model.train()
         done = epoch = 0
         while done < steps:

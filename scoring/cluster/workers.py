@@ -17,9 +17,15 @@ import numpy as np
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
 from scoring.cluster.parts import Parts, unpacked
-from scoring.engine import EngineOptions, Mapped, mapped_by, open_mapper, open_writer
+from scoring.engine import (
+    EngineOptions,
+    Mapped,
+    map_finished,
+    mapped_by,
+    open_mapper,
+    open_writer,
+)
 from scoring.judge.base import Usage
-from scoring.mapper import Mapper
 from scoring.memory import release_freed
 from scoring.metric import Metric, Models
 from scoring.shards import Shard, prepared_shards
@@ -227,13 +233,11 @@ class SamplePass(_Worker):
             [shard.image_keys[i] for i in own],
             [shard.contents[i] for i in own],
         )
-        self.mapper.columns(part)
-        if self.mapper.images.encoder is not None:
-            self.mapper.pool_vectors(part)
+        map_finished(part, self.mapper)
 
     def _write(self, number: int, key: str, shard: Shard) -> dict[str, Any]:
         mapper, parts = self.mapper, self.job.parts
-        columns, notes, vectors = _mapped(shard, mapper)
+        columns, notes, vectors = map_finished(shard, mapper)
         with mapper.clock("write"):
             work = parts.begin_scored(number)
             writer = open_writer(work, mapper, self.job.options)
@@ -246,13 +250,6 @@ class SamplePass(_Worker):
         told = self._since()
         parts.end_scored(work, number, key, told | {"run": self.job.run})
         return told
-
-
-def _mapped(shard: Shard, mapper: Mapper) -> Any:
-    """As :func:`scoring.engine.map_shard`, the images being through."""
-    columns, notes = mapper.columns(shard)
-    vectors = mapper.pool_vectors(shard) if mapper.images.encoder is not None else []
-    return columns, notes, vectors
 
 
 @contextmanager

@@ -131,6 +131,14 @@ def batches(order: np.ndarray, size: int) -> list[np.ndarray]:
     return np.split(order, cuts)
 
 
+def optimiser_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD as the recipe says, at its peak rate."""
+    return torch.optim.SGD(
+        model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum,
+        nesterov=recipe.nesterov, weight_decay=recipe.weight_decay,
+    )  # fmt: skip
+
+
 def tensor_of(inputs: np.ndarray, rows: np.ndarray, device: str) -> torch.Tensor:
     """Some rows as float32 on the device."""
     part = np.ascontiguousarray(inputs[rows])
@@ -157,10 +165,7 @@ def _train(
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         model = make().to(device)
-        optimiser = torch.optim.SGD(
-            model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum,
-            nesterov=recipe.nesterov, weight_decay=recipe.weight_decay,
-        )  # fmt: skip
+        optimiser = optimiser_of(model, recipe)
         done = 0
         if path.is_file():
             state = torch.load(path, map_location=device, weights_only=True)

@@ -80,9 +80,12 @@ def test_prune_on_a_cluster_is_prune_here(ray_cluster, packages, tmp_path):
     assert here.robustness == there.robustness
 
 
-def test_like_stays_on_one_machine(tmp_path):
-    with pytest.raises(BadInputError):
-        pickwell.score("x", tmp_path / "o", like=tmp_path, engine="ray")
+def test_like_stays_on_one_machine(plain, tmp_path):
+    with pytest.raises(BadInputError, match="--engine ray does not do"):
+        pickwell.score(
+            plain.home / "new.jsonl", tmp_path / "o", like=plain.home / "run", engine="ray",
+            cache=plain.cache,
+        )  # fmt: skip
 
 
 def test_an_address_that_nobody_answers_at(tmp_path, pickwell_here):

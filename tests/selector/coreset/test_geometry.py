@@ -107,8 +107,7 @@ def test_a_copy_of_a_pick_comes_last():
 def test_what_is_selected_already_counts_and_is_not_picked():
     rows = np.array([[0.0], [1], [10], [11], [20]], np.float32)
     made = pick(rows, 2, "k-center", selected=[0, 4])
-    assert made.rows.tolist() == [2, 1] or made.rows.tolist()[0] in (2, 3)
-    assert not {0, 4} & set(made.rows.tolist())
+    assert made.rows[0] == 2 and made.rows[1] in (1, 3)  # both are 1 away then
     with pytest.raises(BadInputError, match="no id 9"):
         pick(rows, 1, "k-center", selected=[9])
     with pytest.raises(BadInputError, match="4 cannot be chosen of 3"):
