@@ -77,6 +77,7 @@ def plot(lines: list[Line]) -> str:
                     linestyle="-" if place < len(COLOURS) else "--", label=name,
                 )  # fmt: skip
             axes.set_xticks(range(len(budgets)), budgets)
+            axes.set_xlim(-0.5, len(budgets) - 0.5)
             axes.set_title(RULES[rule], loc="left", fontsize=11)
         panels[0].set_ylabel("points over random")
         panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

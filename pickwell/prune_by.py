@@ -71,7 +71,7 @@ def prune_by_method(
         prototypes=prototypes, scores=scores, errors=pictures.errors, classes=pictures.classes,
         seed=settings.seed, told={"score": entry.score} if entry.score else {},
     )  # fmt: skip
-    why = f"--by {settings.by}: compare it with random by `pickwell benchmark`."
+    why = f"--by {settings.by}; whether it beats random, pickwell benchmark tells."
     return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None)
 
 
