@@ -11,12 +11,15 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
+from shutil import get_terminal_size
 
 import typer
 
 from data_cards.errors import BadInputError
 
 INTERRUPTED = 130
+WIDE = 100
+"""Columns below which help has no frames: they would cut the names of options."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 PLACES = frozenset(
     {
@@ -60,6 +63,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if get_terminal_size().columns >= WIDE else None,
     help="Pick the few hundred vision-language pairs that are worth fine-tuning on, and say why.",
     epilog="Exit codes: 0 done; 1 finished, and --strict found bad rows; 2 bad input or"
     " configuration; 130 interrupted (the same command goes on where it stopped).",

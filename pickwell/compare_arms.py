@@ -106,7 +106,7 @@ class Arms:
 
         settings = _select_settings(self.settings.select, changes, name)
         judged = self._judged(settings)
-        about = f"`select` by {judged.source}, {settings.method}"
+        about = f"select by {judged.source}, {settings.method}"
         if settings.clusters is not None and settings.method == "clusters":
             about += f", {settings.clusters} clusters"
         choose = self._chooser(settings, judged.quality, judged.refused)

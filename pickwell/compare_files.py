@@ -40,12 +40,13 @@ def write_comparison(made: Comparison) -> None:
             for arm in made.arms
         ],
         "lines": [line.record() for line in made.lines],
+        "untrained": [line.record() for line in made.untrained],
     }
     for name, svg in made.plots.items():
         with replacing(made.folder / f"{name}.svg", "w") as file:
             file.write(svg)
     with replacing(made.folder / "comparison.csv", "w") as file:
-        rows = [_flat(line) for line in made.lines]
+        rows = [_flat(line) for line in (*made.lines, *made.untrained)]
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

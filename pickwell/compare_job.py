@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from data_cards.errors import BadInputError
 from pickwell.config import CompareConfig
 from pickwell.config_file import checked
+from pickwell.words import many
 
 if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from finetune.compare.arms import Arm
     from finetune.compare.table import Line
+    from finetune.labels.outcomes import Task
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -33,6 +35,7 @@ class Comparison:
         budget: The one at which all arms stand.
         curve: Arms that are trained at other budgets too.
         before: Loss of the model before any training, nats per response token.
+        untrained: The model before any training as a line of each table; not one of the arms.
         missing: Trainings that other shares have still to do.
         about: Run, target, options, as JSON values.
         plots: SVG documents by name.
@@ -44,6 +47,7 @@ class Comparison:
     budget: int
     curve: list[str]
     before: float | None = None
+    untrained: list[Line] = field(default_factory=list)
     missing: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, str] = field(default_factory=dict)
@@ -68,6 +72,7 @@ def compare(
     config: CompareConfig | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     on_source: Callable[[Source], None] = lambda source: None,
+    on_plan: Callable[[str], None] = lambda sentence: None,
     **options: Any,
 ) -> Comparison:
     """Train on what several ways of choosing take, all alike, and measure a held-out target.
@@ -82,6 +87,7 @@ def compare(
         config: All options at once; ``options`` override single fields, e.g. ``seeds=10``.
         on_progress: Called with stage, done and expected count.
         on_source: Called when the target's format is recognised.
+        on_plan: Called with what will be trained, sentence by sentence, before it is.
         **options: Single fields of :class:`~pickwell.config.CompareConfig`.
 
     Returns:
@@ -92,7 +98,7 @@ def compare(
     """
     from finetune.compare.arms import cells
     from finetune.compare.plots import plots
-    from finetune.compare.table import lines_of
+    from finetune.compare.table import lines_of, untrained_lines
     from finetune.labels.outcomes import Task
     from pickwell.compare_arms import ARMS, Arms
     from pickwell.compare_files import write_comparison
@@ -139,26 +145,31 @@ def compare(
     command = ["compare", str(opened.folder), "--target", str(trainings.described.get("path"))]
     if settings.devices and trainings.described.get("path") is None:
         raise BadInputError("Several devices need a target that is a file.", "Write it to one.")
+    for sentence in plan_in_words(tasks, settings):
+        on_plan(sentence)
     missing = trainings.do(tasks, [*command, "--out", str(folder)])
     if missing or settings.share is not None:
         return Comparison(folder, [], arms, budget, curve, missing=missing)
     ledger = trainings.ledger
-    lines = lines_of(planned, arms, ledger, trainings.bench.clusters, seed=settings.seed)
+    clusters = trainings.bench.clusters
+    lines = lines_of(planned, arms, ledger, clusters, seed=settings.seed)
+    nothing = ledger.read([before])
     made = Comparison(
         folder,
         lines,
         arms,
         budget,
         curve,
-        before=-float(ledger.read([before]).quality[0]),
+        before=-float(nothing.quality[0]),
+        untrained=untrained_lines(planned, nothing, ledger, clusters, seed=settings.seed),
         about={
             "run": str(opened.folder),
             "pool": len(pool.ids),
             "target": trainings.described
             | {
                 "samples": len(trainings.bench.target),
-                "images": len(set(trainings.bench.clusters)),
-                "tokens": int(ledger.read([before]).tokens.sum()),
+                "images": len(set(clusters)),
+                "tokens": int(nothing.tokens.sum()),
             },
             "model": trainings.bench.model_key,
             "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
@@ -167,6 +178,27 @@ def compare(
     )
     write_comparison(made)
     return made
+
+
+FEW_SEEDS = 3
+"""Seeds below which an interval over them is next to useless."""
+
+
+def plan_in_words(tasks: Sequence[Task], settings: CompareConfig) -> list[str]:
+    """How much is going to be trained, and what will not be known in the end."""
+    steps = [task.steps for task in tasks if task.steps]
+    span = f"{min(steps):,}" if min(steps) == max(steps) else f"{min(steps):,} to {max(steps):,}"
+    batch = settings.batch_size * settings.gradient_accumulation
+    said = [
+        f"{many(len(steps), 'training')} of {span} steps of {batch}, {sum(steps):,} steps in all."
+        " What is done already is kept."
+    ]
+    if settings.seeds < FEW_SEEDS:
+        said.append(
+            f"{many(settings.seeds, 'seed')} can hardly tell one arm from another:"
+            f" --seeds {FEW_SEEDS} or more, 5 by default."
+        )
+    return said
 
 
 def _seed_by_seed(tasks: Sequence[Sequence[Any]]) -> list[Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pickwell.words import many
+
 if TYPE_CHECKING:
+    from finetune.compare.paired import Difference
     from finetune.compare.table import Line
     from pickwell.compare_job import Comparison
 
@@ -36,20 +39,31 @@ def print_comparison(made: Comparison) -> None:
         for line in made.lines:
             if line.rule == rule and line.budget == made.budget:
                 table.add_row(*cells_of(line))
+        for line in made.untrained:
+            if line.rule == rule and line.budget == made.budget:
+                table.add_section()
+                table.add_row(*cells_of(line))
         out.print(table)
+    if any(line.choosing is None for line in made.lines):
+        out.print("What choosing took is unknown where scoring had parts from the cache.")
     out.print(f"Page: {made.folder / 'comparison.html'}", markup=False, soft_wrap=True)
 
 
-HEADINGS = ("arm", "loss", "gain over random", "95 %", "p", "steps", "choosing", "verdict")
+HEADINGS = (
+    *("arm", "loss", "gain over random", "95 % over seeds;\nover seeds and images"),
+    *("p", "steps", "choosing", "verdict"),
+)
+UNKNOWN = "unknown"
+"""Of what choosing took, where scoring had parts from the cache."""
 
 
 def cells_of(line: Line) -> list[str]:
     """One row of the table, as text."""
     gain = line.beside_random
     told = "" if gain is None else f"{gain.value:+.4f}"
-    span = "" if gain is None or math.isnan(gain.low) else f"{gain.low:+.4f} to {gain.high:+.4f}"
+    span = "" if gain is None else _both(gain)
     spread = "" if math.isnan(line.spread) else f" ± {line.spread:.4f}"
-    short = f" ({line.samples:,.0f} found)" if line.samples < line.budget else ""
+    short = f" ({line.samples:,.0f} found)" if 0 < line.samples < line.budget else ""
     return [
         line.arm + short,
         f"{line.nll:.4f}{spread}",
@@ -57,17 +71,25 @@ def cells_of(line: Line) -> list[str]:
         span,
         "" if math.isnan(line.p) else f"{line.p:.3f}",
         f"{line.steps:,.0f}",
-        "" if line.choosing is None else f"{line.choosing:,.0f} s",
+        UNKNOWN if line.choosing is None else f"{line.choosing:,.0f} s",
         line.verdict,
     ]
 
 
+def _both(gain: Difference) -> str:
+    """Two lines: the interval over seeds, and that over seeds and images; a verdict needs both."""
+    wide = f"{gain.low_both:+.4f} to {gain.high_both:+.4f}"
+    if math.isnan(gain.low):
+        return f"one seed\n{wide}"
+    return f"{gain.low:+.4f} to {gain.high:+.4f}\n{wide}"
+
+
 def verdicts(made: Comparison) -> list[str]:
     """One sentence per rule and arm worth a sentence: the first arm, and the whole pool."""
-    seeds = made.about["options"]["seeds"]
+    seeds = many(made.about["options"]["seeds"], "seed")
     target = made.about["target"]
     found = [
-        f"{made.about['pool']:,} samples to choose from; {seeds} seeds; measured on"
+        f"{made.about['pool']:,} samples to choose from; {seeds}; measured on"
         f" {target['samples']:,} samples ({target['images']:,} images). Before any training the"
         f" loss is {made.before:.4f} nats per token."
     ]
@@ -83,7 +105,7 @@ def verdicts(made: Comparison) -> list[str]:
         if harmed and len(harmed) == len(mine):
             found.append(
                 f"At {RULES[rule]} every arm ends with a higher loss than before any training: "
-                "what is compared is harm. Lower --learning-rate, or train longer."
+                "what is compared is harm. Lower --learning-rate (a tenth of it), or train longer."
             )
         elif harmed:
             found.append(

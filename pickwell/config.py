@@ -365,9 +365,15 @@ class CompareConfig(_TrainingsConfig):
     budgets: Budgets = Field(default_factory=list)
     curve: Words = Field(default=["selected", "random"])
     seeds: int = Field(default=5, ge=1)
-    epochs: float | None = Field(default=1.0, gt=0)
+    epochs: float | None = Field(default=1.0, ge=0)
     full_seeds: int | None = Field(default=None, ge=1)
     select: SelectConfig = SelectConfig()
+
+    @field_validator("epochs")
+    @classmethod
+    def _none_is_off(cls, value: float | None) -> float | None:
+        """0 leaves the rule of equal epochs out, as ``null`` does."""
+        return value or None
 
 
 class Config(_Strict):

@@ -79,6 +79,9 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
 
         def update(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
+                for task in display.tasks:  # one that never knew its total: no more pulsing
+                    if task.total is None:
+                        display.update(task.id, total=task.completed)
                 tasks[stage] = display.add_task(stage, total=total)
             display.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
 

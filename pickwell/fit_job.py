@@ -72,6 +72,7 @@ def fit(
         settings = checked(FitConfig, {**settings.model_dump(), **options}, "options of fit")
     folder = model_folder(run, out)
     scored = _scored(run, settings)
+    _refuse_unfinished(run, Path(labels))
     known = read_labels(Path(labels), scored.ids, groups=settings.groups, membership=scored.groups)
     known, shared = hold_pictures_together(known, scored.pictures or [None] * len(scored.ids))
     columns, note = _columns(scored, settings, len(known))
@@ -103,6 +104,17 @@ def fit(
     )
     model.save(folder)
     return replace(result, model=model, messages=messages)
+
+
+def _refuse_unfinished(run: Run | str | Path, labels: Path) -> None:
+    """Labels that are not there yet, since ``label`` was interrupted."""
+    place = Path(run) if isinstance(run, str | Path) else run.folder
+    kept = place / "labels" / "outcomes"
+    if not labels.exists() and kept.is_dir():
+        raise BadInputError(
+            f"{labels} does not exist; {kept} holds trainings of a labelling that is not finished.",
+            "Type the same pickwell label again: it goes on where it stopped, and writes labels.",
+        )
 
 
 def _overlap(known: Labels) -> str:

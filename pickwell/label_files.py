@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pickwell.label_summary import lines_of
+from pickwell.words import many
 
 if TYPE_CHECKING:
     from pickwell.label_job import Labelled
@@ -117,29 +119,13 @@ def _write_trainings(labelled: Labelled) -> None:
 
     from data_cards.replacing import replacing
 
-    plan, findings = labelled.plan, labelled.findings
-    assert findings is not None
-    rows: list[dict[str, Any]] = []
-    if findings.outcomes is not None and findings.errors is not None:
-        done = findings.outcomes
-        for place, group in enumerate(plan.groups):
-            rows.append(
-                {
-                    "group": group.name,
-                    "about": group.about,
-                    "samples": len(group.rows),
-                    "outcome": float(done.quality[place]),
-                    "standard_error": float(findings.errors[place]),
-                    "first_loss": done.train_losses[place][0],
-                    "last_loss": done.train_losses[place][-1],
-                    "seconds": float(done.seconds[place]),
-                    "passes": int(done.passes[place]),
-                }
-            )
+    assert labelled.findings is not None
     schema = pa.schema(
         [
+            ("purpose", pa.string()),
             ("group", pa.string()),
             ("about", pa.string()),
+            ("seed", pa.int64()),
             ("samples", pa.int32()),
             ("outcome", pa.float64()),
             ("standard_error", pa.float64()),
@@ -149,6 +135,7 @@ def _write_trainings(labelled: Labelled) -> None:
             ("passes", pa.int64()),
         ]
     )
+    rows = [asdict(row) for row in labelled.findings.trainings]
     with replacing(labelled.folder / "trainings.parquet") as file:
         pq.write_table(pa.Table.from_pylist(rows, schema), file)
 
@@ -163,7 +150,8 @@ def _card(labelled: Labelled, record: dict[str, Any]) -> str:
         "## How they were made",
         "",
         f"- run `{record['run']}`, {record['pool']:,} rows that can be trained on",
-        f"- model `{record['model']}`, {options['train']} trained for {record['steps']} steps of"
+        f"- model `{record['model']}`, {options['train']} trained for"
+        f" {many(record['steps'], 'step')} of"
         f" {options['batch_size'] * options['gradient_accumulation']} samples, seed"
         f" {options['seed']}",
         _measured(record["target"]),
@@ -177,7 +165,7 @@ def _card(labelled: Labelled, record: dict[str, Any]) -> str:
         "",
         f"- `{labelled.labels.name}`: for `pickwell fit RUN --labels`",
         "- `effects.parquet`: effect of every sample with its 95 % interval",
-        "- `trainings.parquet`: every group with its outcome",
+        "- `trainings.parquet`: every training (groups, fresh subsets, repeats) and outcome",
         "- `label.json`: all figures and options",
         "",
     ]

@@ -94,6 +94,7 @@ def label(
     """
     from finetune.labels.study import study
     from pickwell.label_files import write_labels
+    from pickwell.label_plan import plan_in_words, refuse_few
     from pickwell.scoring_job import open_run
     from pickwell.training_pool import training_pool
     from pickwell.trainings import open_trainings
@@ -112,8 +113,9 @@ def label(
     trainings = open_trainings(
         pool, target, settings, opened.folder / "labels", on_progress, on_source
     )
-    _refuse_few(plan)
-    on_plan(_in_words(plan, settings))
+    refuse_few(plan)
+    for sentence in plan_in_words(plan):
+        on_plan(sentence)
     missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
     if missing or settings.share is not None:
         return Labelled(folder, settings.design, plan, None, missing, [])
@@ -146,26 +148,6 @@ def label(
     return result
 
 
-def _refuse_few(plan: Plan) -> None:
-    """Said before anything is trained: nothing can be learned from so few groups."""
-    from finetune.labels.datamodel import FEWEST
-
-    if plan.groups and len(plan.groups) < FEWEST:
-        raise BadInputError(
-            f"{len(plan.groups)} groups are too few to learn effects from; {FEWEST} are the least.",
-            f"Ask for {FEWEST} or more with --groups (`pickwell fit` needs 10).",
-        )
-
-
-def _in_words(plan: Plan, settings: LabelConfig) -> str:
-    """How much is going to be trained; what is kept of before is not trained again."""
-    again = len(plan.all_tasks()) - len(plan.groups) - len(plan.fresh)
-    parts = f"{len(plan.groups):,} groups, {len(plan.fresh):,} fresh subsets, {again:,} repeats"
-    batch = settings.batch_size * settings.gradient_accumulation
-    told = f"{len(plan.all_tasks()):,} trainings of {settings.steps} steps of {batch}: {parts}"
-    return f"{told}. What is done already is kept."
-
-
 def _left_out(trainings: Trainings, folder: Path) -> list[tuple[str, str]]:
     """What could not be trained on; as told before where nothing had to be trained again."""
     if not trainings.bench.opened and (folder / "label.json").is_file():
@@ -186,6 +168,7 @@ def _plan(pool: TrainingPool, settings: LabelConfig) -> Plan:
         repeats=settings.repeats,
         steps=settings.steps,
         seed=settings.seed,
+        batch=settings.batch_size * settings.gradient_accumulation,
     )
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pickwell.words import many
+
 if TYPE_CHECKING:
+    from finetune.labels.datamodel import Datamodel
     from finetune.labels.reliability import Reliability
+    from finetune.labels.study import Plan
     from finetune.labels.worth import Worth
     from pickwell.label_job import Labelled
 
@@ -20,8 +24,8 @@ def print_labels(labelled: Labelled) -> None:
     if labelled.findings is None:
         if labelled.missing:
             out.print(
-                f"{labelled.missing:,} trainings are still missing: other shares do them. When all"
-                " are done, type the same without --share."
+                f"{labelled.missing:,} of the trainings are still missing: other shares do them."
+                " When all are done, type the same without --share."
             )
         else:
             out.print("All trainings are done. Type the same without --share to make labels.")
@@ -38,7 +42,7 @@ def print_labels(labelled: Labelled) -> None:
             table.add_row(
                 name,
                 f"{found.score:+.2f}" if known else "none",
-                f"{found.low:+.2f} to {found.high:+.2f}" if known else "",
+                _span(found) if known else "",
             )
         table.add_row("mean", "none", "ranks nothing")
         out.print(table)
@@ -55,30 +59,30 @@ def lines_of(labelled: Labelled) -> list[str]:
     if plan.groups:
         sizes = sorted({len(group.rows) for group in plan.groups})
         lines.append(
-            f"{len(plan.groups)} groups of {' or '.join(map(str, sizes))} samples,"
-            f" {plan.steps} steps each."
+            f"{many(len(plan.groups), 'group')} of {' or '.join(map(str, sizes))} samples,"
+            f" {many(plan.steps, 'step')} of {plan.batch} each."
         )
     else:
-        lines.append(f"{len(plan.ids):,} samples, gradients after {plan.steps} steps of warm-up.")
+        lines.append(
+            f"{many(len(plan.ids), 'sample')}, gradients after {many(plan.steps, 'step')} of"
+            " warm-up."
+        )
     for purpose, words in _PURPOSES.items():
         cost = findings.cost.get(purpose)
         if cost is not None:
             lines.append(
-                f"{words}: {cost.trainings} trainings, {cost.seconds:,.0f} s,"
-                f" {cost.passes:,} samples forward."
+                f"{words}: {many(cost.trainings, 'training')}, {cost.seconds:,.0f} s (also what was"
+                f" kept from before), {cost.passes:,} samples forward."
             )
     if plan.groups:
-        lines.append(_reliable(findings.reliability, "a group's outcome"))
-    model = findings.datamodel
-    if model is not None:
-        lines.append(
-            f"Outcomes of groups foretold without them: R² {model.r2:.2f}"
-            f" ({'better' if model.r2 > 0 else 'no better'} than their mean)."
-        )
+        lines.append(_reliable(findings.reliability, plan, "a group's outcome"))
+        lines += _never_trained(labelled)
+    if findings.datamodel is not None:
+        lines.append(_foretold(findings.datamodel))
     if findings.worth:
         lines.append(_worthy(labelled.design, findings.worth[labelled.design]))
         if findings.ceiling is not None:
-            lines.append(_reliable(findings.ceiling, "a fresh subset's outcome"))
+            lines.append(_reliable(findings.ceiling, plan, "a fresh subset's outcome"))
     return lines
 
 
@@ -87,28 +91,72 @@ _PURPOSES = {
     "repeats": "Repeats, to know how reliable they are",
     "fresh": "Fresh subsets, to know what they are worth",
 }
+FEW = 5
+"""Repeated groups below which a reliability is said to settle little."""
 
 
-def _reliable(found: Reliability | None, what: str) -> str:
+def _reliable(found: Reliability | None, plan: Plan, what: str) -> str:
     if found is None:
         return f"Reliability of {what}: not known (repeat two groups at least)."
     span = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
+    each = found.outcomes / found.groups
+    told = (
+        f"Reliability of {what}: {found.value:.2f}{span}, from {found.groups} of them trained"
+        f" {each:.0f} times each: no prediction of single outcomes can reach a higher R²."
+    )
+    if 0 < plan.size <= plan.batch:
+        return told + (
+            " Every step took the whole group, so that repeats differ by rounding alone: this says"
+            " nothing about other orders, models or targets."
+        )
+    if found.groups < FEW:
+        told += f" {found.groups} settle little: --repeat-groups {FEW} at least."
+    return told
+
+
+def _never_trained(labelled: Labelled) -> list[str]:
+    """Samples whose effect is a guess from their metrics."""
+    ids = labelled.plan.ids
+    outside = len(ids) - len({int(row) for group in labelled.plan.groups for row in group.rows})
+    if not outside:
+        return []
+    return [
+        f"{outside:,} of {len(ids):,} samples were in no group: their effects are what their"
+        " metrics say (groups = 0 in effects.parquet)."
+    ]
+
+
+def _foretold(model: Datamodel) -> str:
+    """R² of the groups' outcomes, each foretold without itself."""
+    if model.r2_low > 0:
+        words = "better than their mean"
+    elif model.r2_high < 0:
+        words = "worse than their mean"
+    else:
+        words = "not told apart from their mean"
     return (
-        f"Reliability of {what}: {found.value:.2f}{span}, from {found.groups} groups trained"
-        f" {found.outcomes} times: no prediction of single outcomes can reach a higher R². (Repeats"
-        " differ in the order of the samples; groups of one batch hardly differ at all.)"
+        f"Outcomes of groups foretold without them: R² {model.r2:.2f} ({model.r2_low:.2f} to"
+        f" {model.r2_high:.2f}): {words}."
     )
 
 
 def _worthy(design: str, found: Worth) -> str:
     if not math.isfinite(found.score):
         return f"Worth of {design}: none; the effects are all the same."
-    told = (
-        f"Worth of {design}: rank correlation {found.score:+.2f} ({found.low:+.2f} to"
-        f" {found.high:+.2f}) with the outcomes of {found.subsets} fresh random subsets"
-    )
+    told = f"Worth of {design}: rank correlation {found.score:+.2f}"
+    tested = f"with the outcomes of {many(found.subsets, 'fresh random subset')}"
+    if math.isnan(found.low):
+        return (
+            f"{told} {tested}: too few to know anything. Do not build on these labels before"
+            " --fresh 8 or more say what they are worth."
+        )
+    told = f"{told} ({_span(found)}) {tested}"
     if found.ceiling is not None:
         told += f"; at most {found.ceiling:.2f} could be expected"
     return told + (
         "." if found.low > 0 else ". That is no better than chance: do not build on these labels."
     )
+
+
+def _span(found: Worth) -> str:
+    return "too few" if math.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"

@@ -85,8 +85,8 @@ def _scores(
     """(n,) difficulty; NaN where it is not known."""
     import numpy as np
 
-    from finetune.reduce.scores import FROM_SIGNALS
-    from scoring.dynamics import Recipe, train_signals
+    from scoring.dynamics import Recipe
+    from scoring.dynamics.named import NAMED, Proxy
     from scoring.dynamics.proxies import linear
 
     if entry.score == "prototype" and not settings.supervised:
@@ -96,7 +96,7 @@ def _scores(
             f"The score {entry.score} comes from classes, and the data have none.",
             "Rank by prototype instead, or name the column of classes with --columns label=NAME.",
         )
-    if entry.score not in FROM_SIGNALS:
+    if entry.score not in NAMED:
         from selector.prune.class_means import class_means
 
         return class_means(pictures.matrix, pictures.classes, usable=pictures.readable).distance
@@ -105,14 +105,14 @@ def _scores(
     features = np.asarray(pictures.matrix[rows], dtype=np.float32)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     with tempfile.TemporaryDirectory(prefix="pickwell-") as folder:
-        signals = train_signals(
-            linear(features.shape[1], int(labels.max()) + 1), features, labels, Path(folder),
-            name="linear", ids=pictures.ids[rows].tolist(),
-            recipe=Recipe(epochs=EPOCHS, batch_size=64, learning_rate=0.5),
-            seeds=range(settings.seed, settings.seed + RUNS), on_progress=on_progress,
+        proxy = Proxy(
+            linear(features.shape[1], int(labels.max()) + 1), features, labels,
+            pictures.ids[rows].tolist(), Recipe(epochs=EPOCHS, batch_size=64, learning_rate=0.5),
+            range(settings.seed, settings.seed + RUNS), "linear", Path(folder),
+            on_progress=on_progress,
         )  # fmt: skip
         made = np.full(len(pictures.ids), np.nan)
-        made[rows] = FROM_SIGNALS[entry.score](signals)
+        made[rows] = proxy.score(entry.score)
     return made
 
 

@@ -16,7 +16,10 @@ from PIL import Image
 from data_cards.demo.corpus import GROUP
 
 ROOT = Path(__file__).parents[2]
-SCORES = ("forgetting", "el2n", "grand", "aum", "loss", "entropy", "margin", "prototype")
+SCORES = (
+    *("forgetting", "el2n", "grand", "grand-all", "aum", "loss", "entropy", "margin"),
+    *("curvature", "memorization", "prototype", "class-mean"),
+)
 SHELF = (
     *("herding", "k-center", "robust-k-center", "facility-location", "graph-cut", "moderate"),
     *("semdedup", "hardest:el2n", "easiest:el2n", "ccs:aum", "d2:forgetting", "stratified:el2n"),

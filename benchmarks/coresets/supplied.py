@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from finetune.reduce import parse_entry
-from finetune.reduce.scores import FROM_SIGNALS
-from scoring.dynamics import Recipe, train_signals
+from scoring.dynamics import Recipe
+from scoring.dynamics.named import Proxy
 from scoring.dynamics.proxies import linear
 from selector.coreset import Budget, choose
 
@@ -49,14 +49,14 @@ def supplied(folder: Path, say: Say) -> dict[str, Any]:
     """Accuracy in % by method and number per class, and whether each ordering appears."""
     pixels, labels, test, wanted = digits()
     ids = np.arange(len(labels))
-    signals = train_signals(
-        linear(784, 10), pixels, labels, folder / "signals", name="linear",
-        recipe=Recipe(epochs=10, batch_size=64, learning_rate=0.1), seeds=range(5),
+    proxy = Proxy(
+        linear(784, 10), pixels, labels, ids.tolist(),
+        Recipe(epochs=10, batch_size=64, learning_rate=0.1), range(5), "linear", folder / "signals",
     )  # fmt: skip
     found: dict[str, dict[int, Any]] = {}
     for text in ("random", *METHODS):
         entry = parse_entry(text, "el2n")
-        score = None if entry.score is None else FROM_SIGNALS[entry.score](signals)
+        score = None if entry.score is None else proxy.score(entry.score)
         found[text] = {}
         for count in PER_CLASS:
             right = []

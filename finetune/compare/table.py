@@ -12,6 +12,9 @@ from finetune.compare.arms import BASELINE, Arm, Cell
 from finetune.compare.paired import Difference, difference, holm
 from finetune.labels.outcomes import Ledger, Outcomes
 
+UNTRAINED = "(no training)"
+"""Stands in the tables beside the arms."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -88,6 +91,50 @@ def lines_of(
         for cell, beside, p in zip(mine, differences, corrected, strict=True):
             own = outcomes[cell.arm, budget, rule]
             found.append(_line(cell, own, choosing.get(cell.arm), beside, p))
+    return found
+
+
+def untrained_lines(
+    cells: Sequence[Cell],
+    before: Outcomes,
+    ledger: Ledger,
+    clusters: Sequence[object],
+    *,
+    seed: int = 0,
+) -> list[Line]:
+    """What the model does without any training, beside random: one line per budget and rule.
+
+    Not one of the arms: its p is not corrected, and corrects no other.
+
+    Args:
+        cells: Of the comparison.
+        before: The one outcome of no step at all.
+        ledger: Holds the outcomes.
+        clusters: Label of each target sample; those of one image have the same.
+        seed: Of the bootstraps.
+    """
+    found = []
+    for cell in cells:
+        if cell.arm != BASELINE:
+            continue
+        random = ledger.read(cell.tasks)
+        same = np.repeat(before.losses, len(random.losses), axis=0)
+        beside = difference(same, random.losses, before.tokens, clusters, seed=seed)
+        found.append(
+            Line(
+                arm=UNTRAINED,
+                budget=cell.budget,
+                rule=cell.rule,
+                samples=0,
+                nll=-float(before.quality[0]),
+                spread=float("nan"),
+                steps=0,
+                seconds=float(before.seconds[0]),
+                choosing=0.0,
+                beside_random=beside,
+                p=beside.p,
+            )
+        )
     return found
 
 

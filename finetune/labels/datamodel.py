@@ -21,6 +21,7 @@ FEWEST = 8
 """Trainings below which nothing is fitted."""
 _RATIOS = np.concatenate([[0.0], np.logspace(-3, 3, 13)])
 _BLOCK = 4096
+_DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Datamodel:
         noise: Standard deviation of an outcome when everything is known.
         held_out: (r,) each training's outcome as predicted without it.
         r2: 1 - squared error of ``held_out`` over that of the mean of the others.
+        r2_low: Lower end of its 95 % interval, trainings drawn anew (percentile bootstrap).
+        r2_high: Upper end.
     """
 
     mean: float
@@ -47,6 +50,8 @@ class Datamodel:
     noise: float
     held_out: np.ndarray
     r2: float
+    r2_low: float
+    r2_high: float
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of the effects' intervals, (n,) each."""
@@ -99,6 +104,8 @@ def fit_datamodel(
     effects, deviations = _effects(groups, features, means, a, b, solved)
     left = outcomes - solved.weights / np.diag(solved.projection)
     others = (outcomes.sum() - outcomes) / (len(outcomes) - 1)
+    missed, spread = (outcomes - left) ** 2, (outcomes - others) ** 2
+    low, high = _r2_interval(missed, spread)
     return Datamodel(
         mean=solved.mean,
         effects=effects,
@@ -107,8 +114,19 @@ def fit_datamodel(
         by_membership=float(ratios[1]),
         noise=float(np.sqrt(solved.variance)),
         held_out=left,
-        r2=float(1 - ((outcomes - left) ** 2).sum() / ((outcomes - others) ** 2).sum()),
+        r2=float(1 - missed.sum() / spread.sum()),
+        r2_low=low,
+        r2_high=high,
     )
+
+
+def _r2_interval(missed: np.ndarray, spread: np.ndarray) -> tuple[float, float]:
+    """95 % of the bootstrap over trainings; the predictions stay what they are."""
+    places = np.random.default_rng(0).integers(0, len(missed), (_DRAWS, len(missed)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = 1 - missed[places].sum(1) / spread[places].sum(1)
+    low, high = np.nanpercentile(drawn, (2.5, 97.5))
+    return float(low), float(high)
 
 
 class _Solved:

@@ -32,6 +32,7 @@ class Plan:
         repeats: Trainings of each of those, the first one counted.
         steps: Optimiser steps of each training.
         seed: Of the trainings.
+        batch: Samples in one optimiser step.
     """
 
     ids: tuple[str, ...]
@@ -41,6 +42,17 @@ class Plan:
     repeats: int
     steps: int
     seed: int
+    batch: int = 1
+
+    @property
+    def size(self) -> int:
+        """Samples of the largest group; 0 without groups."""
+        return max((len(group.rows) for group in self.groups), default=0)
+
+    @property
+    def seen(self) -> int:
+        """Samples that one training takes, the same one counted as often as it is taken."""
+        return self.steps * self.batch
 
     def tasks(self) -> dict[str, list[Task]]:
         """Trainings by purpose: ``labels``, ``fresh`` and ``repeats``."""
@@ -81,6 +93,37 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """One training that was done.
+
+    Attributes:
+        purpose: ``"labels"``, ``"fresh"`` or ``"repeats"``.
+        group: Name of what was trained on.
+        about: What sets that group apart.
+        seed: Of the order of the data.
+        samples: How many.
+        outcome: Log-likelihood per response token of the target; higher is better.
+        standard_error: Of the outcome over the target's images.
+        first_loss: Mean loss of the first step, nats per response token.
+        last_loss: Likewise of the last.
+        seconds: Of training and measuring.
+        passes: Samples that went forward.
+    """
+
+    purpose: str
+    group: str
+    about: str
+    seed: int
+    samples: int
+    outcome: float
+    standard_error: float
+    first_loss: float
+    last_loss: float
+    seconds: float
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What trainings took.
 
@@ -101,7 +144,6 @@ class Findings:
 
     Attributes:
         outcomes: Of the groups, in their order; ``None`` for influence.
-        errors: (r,) standard error of each outcome over the target's images; ``None`` likewise.
         effects: (n,) label of each sample, higher is better: by how much a group of such samples
             would lift the target's log-likelihood per token above the average group's (for
             influence a cosine). NaN: unknown.
@@ -111,10 +153,10 @@ class Findings:
         ceiling: Reliability of the fresh subsets' outcomes; its root bounds every worth.
         worth: Name to linear datamodelling score: this design's effects first, then others.
         cost: By purpose.
+        trainings: Every one, in the order of the plan.
     """
 
     outcomes: Outcomes | None
-    errors: np.ndarray | None
     effects: np.ndarray
     deviations: np.ndarray
     datamodel: Datamodel | None
@@ -122,6 +164,7 @@ class Findings:
     ceiling: Reliability | None
     worth: Mapping[str, Worth]
     cost: Mapping[str, Cost]
+    trainings: Sequence[Training] = ()
 
     def record(self) -> dict[str, Any]:
         """As JSON values, without what stands per sample or per group."""
@@ -139,6 +182,8 @@ class Findings:
                 "by_features": model.by_features,
                 "by_membership": model.by_membership,
                 "r2_left_out": model.r2,
+                "r2_low": model.r2_low,
+                "r2_high": model.r2_high,
             },
         }
 
@@ -192,7 +237,6 @@ def study(
     ceiling = reliability(plan.repeats_of(plan.fresh, ledger))
     return Findings(
         outcomes=outcomes,
-        errors=None if outcomes is None else outcomes.errors(clusters),
         effects=effects,
         deviations=deviations,
         datamodel=model,
@@ -200,7 +244,40 @@ def study(
         ceiling=ceiling,
         worth=_worth(plan, ledger, {design: effects, **others}, ceiling),
         cost=cost,
+        trainings=_trainings(plan, ledger, clusters),
     )
+
+
+def _trainings(plan: Plan, ledger: Ledger, clusters: Sequence[object]) -> list[Training]:
+    named = {
+        tuple(plan.ids[int(row)] for row in group.rows): group
+        for group in (*plan.groups, *plan.fresh)
+    }
+    found = []
+    for purpose, tasks in plan.tasks().items():
+        if not tasks:
+            continue
+        done = ledger.read(tasks)
+        errors = done.errors(clusters)
+        for place, task in enumerate(tasks):
+            group = named[task.ids]
+            losses = done.train_losses[place]
+            found.append(
+                Training(
+                    purpose=purpose,
+                    group=group.name,
+                    about=group.about,
+                    seed=task.seed,
+                    samples=len(task.ids),
+                    outcome=float(done.quality[place]),
+                    standard_error=float(errors[place]),
+                    first_loss=losses[0] if losses else float("nan"),
+                    last_loss=losses[-1] if losses else float("nan"),
+                    seconds=float(done.seconds[place]),
+                    passes=int(done.passes[place]),
+                )
+            )
+    return found
 
 
 def _worth(

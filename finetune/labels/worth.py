@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 DRAWS = 2000
+FEWEST = 8
+"""Fresh subsets below which no interval is given: resampling so few looks certain and is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Worth:
     Attributes:
         score: Spearman correlation of predicted and real outcomes of fresh random subsets; NaN
             where the predictions are all the same, as those of the mean are.
-        low: Lower end of its 95 % interval, subsets drawn anew (percentile bootstrap).
+        low: Lower end of its 95 % interval, subsets drawn anew (percentile bootstrap); NaN with
+            fewer than :data:`FEWEST`.
         high: Upper end.
         subsets: How many.
         ceiling: Highest score to be expected of a perfect prediction, since each outcome is also
@@ -55,7 +58,7 @@ def worth(
     predicted, outcomes = predicted[known], outcomes[known]
     score = spearman(predicted, outcomes)
     count = len(outcomes)
-    if not np.isfinite(score):
+    if not np.isfinite(score) or count < FEWEST:
         return Worth(score, float("nan"), float("nan"), count, ceiling)
     places = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
     drawn = np.array([spearman(predicted[rows], outcomes[rows]) for rows in places])

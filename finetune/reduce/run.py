@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from data_cards.errors import BadInputError
-from finetune.reduce.classifier import accuracy_after, steps_of
+from finetune.reduce.classifier import accuracy_after
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
+from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.trainer import Recipe
 from scoring.store import atomic_path

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.dynamics import Signals, aum, el2n, entropy, forgetting, grand_last_layer, loss, margin
-from scoring.dynamics.trainer import train_signals
+from scoring.dynamics.named import FROM_SIGNALS, NAMED, Proxy
 
 if TYPE_CHECKING:
     from finetune.reduce.run import Labelled, Plan
 
-FROM_SIGNALS: dict[str, Callable[[Signals], np.ndarray]] = {
-    "forgetting": forgetting,
-    "el2n": el2n,
-    "grand": grand_last_layer,
-    "aum": aum,
-    "loss": loss,
-    "entropy": entropy,
-    "margin": margin,
-}
-SCORES = (*FROM_SIGNALS, "prototype", "class-mean")
-"""Names; ``grand`` is that of the last layer. The last two need no training."""
+SCORES = (*NAMED, "prototype", "class-mean")
+"""Names; the last two need no training."""
 
 
 class Scores:
@@ -44,41 +34,44 @@ class Scores:
     ) -> None:
         self._data, self._plan, self._train = data, plan, train
         self._seed, self._folder = seed, folder
-        self._signals: Signals | None = None
-        self._seconds = 0.0
+        self._seconds: float | None = None
         self._made: dict[str, tuple[np.ndarray, float]] = {}
 
     def of(self, name: str) -> tuple[np.ndarray, float]:
-        """(m,) score of each training row, higher is harder; and seconds that it took."""
+        """(m,) score of each training row, higher is harder; and seconds that it took.
+
+        Scores that are read off the same training all count its seconds.
+        """
         if name not in self._made:
+            shared = self._train_once() if name in NAMED and name != "memorization" else 0.0
             began = time.perf_counter()
-            if name in FROM_SIGNALS:
-                score = FROM_SIGNALS[name](self._trained())
-                seconds = self._seconds + time.perf_counter() - began
-            else:
-                score = self._distance(name)
-                seconds = time.perf_counter() - began
-            self._made[name] = (score, seconds)
+            score = self._proxy.score(name) if name in NAMED else self._distance(name)
+            self._made[name] = (score, shared + time.perf_counter() - began)
         return self._made[name]
 
-    def _trained(self) -> Signals:
-        if self._signals is None:
+    def _train_once(self) -> float:
+        """Seconds of the training that the scores share, whenever it was done."""
+        if self._seconds is None:
             began = time.perf_counter()
-            plan, train = self._plan, self._train
-            inputs = self._data.features if plan.proxy_inputs is None else plan.proxy_inputs
-            self._signals = train_signals(
-                plan.proxy,
-                np.asarray(inputs[train], dtype=inputs.dtype if inputs.dtype == np.uint8 else "f4"),
-                self._data.labels[train],
-                self._folder,
-                name=plan.describe,
-                ids=self._data.ids[train].tolist(),
-                recipe=plan.proxy_recipe,
-                seeds=[self._seed * 1000 + run for run in range(plan.proxy_runs)],
-                device=plan.device,
-            )
+            self._proxy.score(next(iter(FROM_SIGNALS)))
             self._seconds = time.perf_counter() - began
-        return self._signals
+        return self._seconds
+
+    @cached_property
+    def _proxy(self) -> Proxy:
+        plan, train = self._plan, self._train
+        inputs = self._data.features if plan.proxy_inputs is None else plan.proxy_inputs
+        return Proxy(
+            plan.proxy,
+            np.asarray(inputs[train], dtype=inputs.dtype if inputs.dtype == np.uint8 else "f4"),
+            self._data.labels[train],
+            self._data.ids[train].tolist(),
+            plan.proxy_recipe,
+            [self._seed * 1000 + run for run in range(plan.proxy_runs)],
+            plan.describe,
+            self._folder,
+            plan.device,
+        )
 
     def _distance(self, name: str) -> np.ndarray:
         from selector.prune.class_means import class_means

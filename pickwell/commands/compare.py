@@ -46,7 +46,9 @@ def compare(
     budget: int = typer.Option(None, "--budget", "-b", min=1, help="Samples chosen; default 200."),
     seeds: int = typer.Option(None, min=1, help="Trainings of each arm; default 5."),
     steps: int = typer.Option(None, min=1, help="Steps of every arm at equal steps; default 25."),
-    epochs: float = typer.Option(None, help="Passes of every arm at equal epochs; default 1."),
+    epochs: float = typer.Option(
+        None, min=0, help="Passes of every arm at equal epochs; default 1; 0: equal steps only."
+    ),
     full_seeds: int = typer.Option(
         None, min=1, help="Trainings of the whole pool at equal epochs, the dearest ones."
     ),
@@ -79,7 +81,7 @@ def compare(
     from pickwell.compare_job import compare as run_comparison
     from pickwell.compare_summary import print_comparison
     from pickwell.config_file import load_config
-    from pickwell.console import progress
+    from pickwell.console import err, progress
     from pickwell.summary import print_source
 
     given = overrides(
@@ -116,6 +118,7 @@ def compare(
     settings = load_config(config).compare
     with progress() as update:
         result = run_comparison(
-            run, target, out, config=settings, on_progress=update, on_source=print_source, **given
-        )
+            run, target, out, config=settings, on_progress=update, on_source=print_source,
+            on_plan=lambda sentence: err.print(sentence, markup=False, soft_wrap=True), **given,
+        )  # fmt: skip
     print_comparison(result)

@@ -38,7 +38,9 @@ def label(
     ),
     out: Path = typer.Option(None, "--out", "-o", help="Folder (default RUN/labels/DESIGN)."),
     design: str = typer.Option(None, help="subsets (default), clusters or influence."),
-    groups: int = typer.Option(None, min=1, help="Trainings; default 60 (subsets), 30 (clusters)."),
+    groups: int = typer.Option(
+        None, min=1, help="Groups, one training each; default 60 (subsets), 30 (clusters)."
+    ),
     size: int = typer.Option(None, min=2, help="Samples in a subset; default 64."),
     draw: str = typer.Option(None, help="Subsets at random (default), or designed by metrics."),
     fresh: int = typer.Option(None, min=0, help="Fresh subsets that test the labels; default 20."),

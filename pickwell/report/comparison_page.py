@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pickwell.compare_summary import HEADINGS, RULES, cells_of, verdicts
 from pickwell.report.pages import style, template
+from pickwell.words import many
 
 if TYPE_CHECKING:
     from pickwell.compare_job import Comparison
@@ -28,9 +29,13 @@ LIMITS = (
     "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
     " that use one of them: an upper bound. They are left out where scoring took parts from the"
     " cache.",
-    "At equal steps a small choice is seen more often than a large one; at equal epochs a large"
-    " one is trained for longer. Both stand here since neither alone is fair.",
+    "The line (no training) is the model as it was, beside random: an arm that ends below it in"
+    " gain has done harm. It is no arm; its p is not corrected.",
 )
+_RULES_SAY = {
+    "steps": "At equal steps a small choice is seen more often than a large one.",
+    "epochs": "At equal epochs a large choice is trained for longer than a small one.",
+}
 
 
 def write_comparison_page(made: Comparison, record: dict[str, Any], path: Path) -> Path:
@@ -48,11 +53,13 @@ def write_comparison_page(made: Comparison, record: dict[str, Any], path: Path) 
 def _page(made: Comparison, record: dict[str, Any]) -> dict[str, Any]:
     first, *rest = verdicts(made)
     options = record["options"]
+    rules = list(dict.fromkeys(line.rule for line in made.lines))
+    both = ["Both rules stand here since neither alone is fair."] if len(rules) > 1 else []
     tables = []
     for budget, rule in dict.fromkeys((line.budget, line.rule) for line in made.lines):
         rows = [
             {"cells": cells_of(line), "verdict": line.verdict}
-            for line in made.lines
+            for line in (*made.lines, *made.untrained)
             if (line.budget, line.rule) == (budget, rule)
         ]
         tables.append({"title": f"{budget:,} chosen, {RULES[rule]}", "rows": rows})
@@ -72,14 +79,18 @@ def _page(made: Comparison, record: dict[str, Any]) -> dict[str, Any]:
             ("Target", str(record["target"].get("path") or "samples given in Python")),
             (
                 "Training",
-                f"{options['train']} of {options['model']}, {options['steps']} steps of"
-                f" {options['batch_size'] * options['gradient_accumulation']} samples or"
-                f" {options['epochs']} epochs",
+                f"{options['train']} of {options['model']}, {_length(options)}",
             ),
             ("Model key", str(record["model"])),
         ],
-        "limits": LIMITS,
+        "limits": [*LIMITS, *(_RULES_SAY[rule] for rule in rules), *both],
     }
+
+
+def _length(options: dict[str, Any]) -> str:
+    batch = options["batch_size"] * options["gradient_accumulation"]
+    told = f"{many(options['steps'], 'step')} of {batch} samples"
+    return told if options["epochs"] is None else f"{told} or {options['epochs']:g} epochs"
 
 
 def _inline(svg: str) -> str:

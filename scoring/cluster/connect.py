@@ -191,7 +191,10 @@ def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:
             name = f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
             asked[name] = task.options(scheduling_strategy=there).remote(paths, version)
     for host, answer in asked.items():
-        why = ray.get(answer)
+        try:
+            why = ray.get(answer)
+        except ray.exceptions.TaskUnschedulableError:
+            continue  # it has left the cluster since
         if why is not None:
             raise BadInputError(
                 f"The node {host} {why}.",

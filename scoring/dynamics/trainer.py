@@ -101,7 +101,7 @@ def train_signals(
     names = np.arange(len(labels)) if ids is None else np.asarray(ids, dtype=object)
     order = canonical_rows(names)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    identity = _identity(name, how, inputs, labels, names, kept, seeds)
+    identity = identity_of(name, how, inputs, labels, names, kept, seeds)
     recorder = Recorder(folder, labels, seeds, how.epochs, kept, identity)
     if recorder.told["finished"]:
         return Signals.open(folder)
@@ -267,7 +267,7 @@ def _check(
         )
 
 
-def _identity(
+def identity_of(
     name: str,
     recipe: Recipe,
     inputs: np.ndarray,
@@ -276,6 +276,7 @@ def _identity(
     kept: Sequence[int],
     seeds: Sequence[int],
 ) -> str:
+    """Hash of everything that decides a training's numbers: model, recipe, data, seeds."""
     digest = hashlib.sha256(repr((name, asdict(recipe), inputs.shape, str(inputs.dtype))).encode())
     digest.update(repr((list(kept), [int(seed) for seed in seeds])).encode())
     for start in range(0, len(inputs), 4096):

@@ -8,8 +8,9 @@ from sklearn.datasets import load_digits
 
 from data_cards import BadInputError
 from finetune.reduce import Labelled, Outcome, Plan, lines_of, parse_entry, run_benchmark
-from finetune.reduce.classifier import accuracy_after, steps_of
+from finetune.reduce.classifier import accuracy_after
 from scoring.dynamics import Recipe
+from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import linear
 from selector.coreset import Budget
 

@@ -35,6 +35,9 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     done = compare("--arms", ARMS, "--budgets", "4,8,all", "--full-seeds", 1)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
+    assert "2 seeds can hardly tell one arm from another" in done.stderr
+    assert "trainings of 2 to 15 steps of 4" in done.stderr
+    assert said.count("(no training)") == 2 and "95 % over seeds" in said
     assert "8 chosen, equal steps" in said and "8 chosen, equal epochs" in said
     assert re.search("(NO BETTER THAN RANDOM|better than random|WORSE than random)", said)
     folder = tmp_path / "run" / "comparison"
@@ -56,12 +59,13 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
         "beside_random.svg", "budgets_equal_steps.svg", "budgets_equal_epochs.svg"
     }  # fmt: skip
     rows = (folder / "comparison.csv").read_text().splitlines()
-    assert len(rows) == len(lines) + 1
+    assert len(rows) == len(lines) + len(record["untrained"]) + 1
+    assert {line["nll"] for line in record["untrained"]} == {record["loss_before"]}
 
     def figures():
         """What must be the same every time: not the clock."""
         made = json.loads((folder / "comparison.json").read_text())
-        for part in (made, *made["arms"], *made["lines"]):
+        for part in (made, *made["arms"], *made["lines"], *made["untrained"]):
             for clock in ("created", "choosing_seconds", "choosing"):
                 part.pop(clock, None)
         return made, [path.read_text() for path in sorted(folder.glob("*.svg"))]
@@ -113,10 +117,14 @@ def test_a_selection_folder_is_an_arm_and_shares_are_joined(compare, pickwell_he
         "select", "run", "--out", "picked", "-b", 8, "--by", "words", "--method", "top"
     )
     assert done.returncode == 0, done.stderr
-    words = ("--arms", "picked,selected:method=top:by=words")
+    words = ("--arms", "picked,selected:method=top:by=words", "--epochs", 0)
     assert "still missing" in compare(*words, "--share", "1/2").stdout
     done = compare(*words)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "run" / "comparison" / "comparison.json").read_text())
     found = {arm["name"]: arm["chosen_sha256"] for arm in record["arms"]}
     assert found["picked"] == found["selected:method=top:by=words"]
+    assert {line["rule"] for line in record["lines"]} == {"steps"}
+    page = (tmp_path / "run" / "comparison" / "comparison.html").read_text()
+    assert "None epochs" not in page and "Both rules stand" not in page
+    assert "2 steps of 4 samples" in page

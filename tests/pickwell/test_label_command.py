@@ -8,7 +8,7 @@ import pytest
 
 METRICS = "length,image_quality,repetition,boilerplate"
 SHORT = (
-    *("--groups", 10, "--size", 6, "--fresh", 6, "--repeat-groups", 2, "--repeats", 2),
+    *("--groups", 10, "--size", 6, "--fresh", 8, "--repeat-groups", 2, "--repeats", 2),
     *("--steps", 2, "--batch-size", 3, "--train", "projector", "--no-bf16"),
 )
 
@@ -36,12 +36,15 @@ def outcomes(folder):
 def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_path):
     done = label()
     assert done.returncode == 0, done.stderr
-    assert "10 groups of 6 samples, 2 steps each." in done.stdout
+    assert "22 trainings of 2 steps of 3: 10 groups, 8 fresh subsets, 4 repeats" in done.stderr
+    assert "cannot tell" not in done.stderr and "Each training sees" not in done.stderr
+    assert "10 groups of 6 samples, 2 steps of 3 each." in done.stdout
+    assert "from 2 of them trained 2 times each" in done.stdout
     assert "Worth of subsets" in done.stdout and "ranks nothing" in done.stdout
     folder = tmp_path / "run" / "labels" / "subsets"
     record = json.loads((folder / "label.json").read_text())
     assert record["cost"]["labels"]["trainings"] == 10
-    assert record["cost"]["fresh"]["trainings"] == 6
+    assert record["cost"]["fresh"]["trainings"] == 8
     assert record["cost"]["repeats"]["trainings"] == 4
     assert record["reliability"]["outcomes"] == 4 and record["ceiling"]["outcomes"] == 4
     assert set(record["worth"]) >= {"subsets", "consensus", "repetition"}
@@ -50,7 +53,12 @@ def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_p
     assert all(row["effect_low"] <= row["effect"] <= row["effect_high"] for row in effects)
     assert sum(row["groups"] for row in effects) == 10 * 6
     trainings = pq.read_table(folder / "trainings.parquet").to_pylist()
-    assert len(trainings) == 10 and all(row["outcome"] < 0 for row in trainings)
+    purposes = [row["purpose"] for row in trainings]
+    assert {name: purposes.count(name) for name in purposes} == {
+        "labels": 10, "fresh": 8, "repeats": 4
+    }  # fmt: skip
+    assert all(row["outcome"] < 0 and row["samples"] == 6 for row in trainings)
+    assert {row["seed"] for row in trainings if row["purpose"] == "repeats"} == {1}
     assert "whatever" not in (folder / "README.md").read_text()
 
     # the labels are what `fit` reads, shared samples and all
@@ -87,12 +95,19 @@ def test_clusters_are_disjoint_and_of_equal_size(label, tmp_path):
     assert len(set(members)) == 60
 
 
-def test_designed_subsets_say_what_sets_them_apart(label, tmp_path):
-    done = label("--draw", "designed", "--fresh", 0, "--repeat-groups", 0)
+def test_designed_subsets_say_what_sets_them_apart(label, tmp_path, pickwell_here):
+    missing = pickwell_here("fit", "run", "--labels", "run/labels/subsets/labels.json")
+    assert missing.returncode == 2 and "holds trainings" not in missing.stderr
+    done = label("--draw", "designed", "--fresh", 0, "--repeat-groups", 0, "--steps", 1)
     assert done.returncode == 0, done.stderr
+    assert "0 fresh subsets cannot tell what the labels are worth" in done.stderr
+    assert "Each training sees 3 of its group's 6 samples" in done.stderr
     assert "not known (repeat two groups at least)" in done.stdout
     content = json.loads((tmp_path / "run/labels/subsets/labels.json").read_text())
     assert all("in part" in group["about"] for group in content["groups"])
+    (tmp_path / "run/labels/subsets/labels.json").unlink()
+    missing = pickwell_here("fit", "run", "--labels", "run/labels/subsets/labels.json")
+    assert missing.returncode == 2 and "a labelling that is not finished" in missing.stderr
 
 
 def test_influence_needs_no_group(label, tmp_path, pickwell_here):

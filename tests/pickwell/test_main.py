@@ -70,3 +70,16 @@ def test_other_failures_of_the_system_are_not_explained_away(pickwell_here, monk
     monkeypatch.setattr("pickwell.scoring_job.score", broken)
     with pytest.raises(OSError, match="disk"):
         pickwell_here("score", llava, "--out", "run")
+
+
+def test_help_of_a_narrow_terminal_cuts_no_option():
+    words = [sys.executable, "-m", "pickwell", "compare", "--help"]
+    for columns, framed in (("80", False), ("120", True)):
+        shown = subprocess.run(
+            words, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": columns}
+        ).stdout
+        assert ("╭" in shown) is framed
+        if not framed:
+            for option in ("--gradient-accumulation", "--cache-features", "--trust-remote-code"):
+                assert option in shown
+            assert "…" not in shown

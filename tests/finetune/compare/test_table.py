@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from finetune.compare.arms import cells, full_arm, random_arm, top_arm
-from finetune.compare.table import lines_of
-from finetune.labels.outcomes import OUTCOMES, Ledger
+from finetune.compare.table import UNTRAINED, lines_of, untrained_lines
+from finetune.labels.outcomes import OUTCOMES, Ledger, Outcomes
 from scoring.store import KeyedStore
 
 IDS = [f"s{number}" for number in range(20)]
@@ -43,3 +43,16 @@ def test_the_better_arm_is_called_better_and_the_rest_is_not(filled):
     assert found["best"].samples == 5 and found["full"].samples == 20
     assert found["best"].steps == 3 and found["best"].seconds == 2
     assert found["full"].record()["verdict"] == "no better"
+
+
+def test_the_untrained_model_stands_beside_random_and_corrects_no_p(filled):
+    made, _, ledger = filled
+    before = Outcomes(
+        np.full((1, 30), 4.5), np.full(30, 3), ((),), np.array([1.0]), np.array([30])
+    )  # a loss of 1.5: random, at 2, has done harm
+    (line,) = untrained_lines(made, before, ledger, range(30))
+    assert (line.arm, line.budget, line.rule) == (UNTRAINED, 5, "steps")
+    assert line.nll == pytest.approx(1.5) and line.steps == 0 and line.samples == 0
+    assert line.beside_random.value == pytest.approx(0.5, abs=0.01)
+    assert line.verdict == "better" and line.p == line.beside_random.p
+    assert UNTRAINED not in {one.arm for one in lines_of(*filled, range(30))}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finetune.labels.reliability import reliability
-from finetune.labels.worth import spearman, worth
+from finetune.labels.worth import FEWEST, spearman, worth
 
 
 def test_the_published_example():
@@ -59,3 +59,13 @@ def test_ranks_with_ties_are_those_of_scipy():
     generator = np.random.default_rng(2)
     first, second = generator.integers(0, 4, 30), generator.integers(0, 4, 30)
     assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
+
+
+def test_too_few_fresh_subsets_give_no_interval():
+    effect = np.arange(40.0)
+    groups = [np.array([n, n + 1]) for n in range(0, 2 * FEWEST, 2)]
+    outcomes = np.array([effect[rows].mean() for rows in groups])
+    enough = worth(effect, groups, outcomes)
+    assert enough.low <= enough.score <= enough.high
+    few = worth(effect, groups[:-1], outcomes[:-1])
+    assert few.score == pytest.approx(1) and np.isnan(few.low) and np.isnan(few.high)

@@ -1,0 +1,59 @@
+"""Every score by its name: one sense, blind to row order, kept between calls."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from scoring.dynamics import Recipe, named
+from scoring.dynamics.named import NAMED, Proxy
+from scoring.dynamics.proxies import linear
+
+RECIPE = Recipe(epochs=6, batch_size=32, learning_rate=0.3)
+WRONG = np.arange(0, 300, 15)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """300 digits, every fifteenth with the label of another."""
+    data = load_digits()
+    inputs = (data.data[:300] / 16).astype(np.float32)
+    labels = data.target[:300].astype(np.int64)
+    labels[WRONG] = (labels[WRONG] + 3) % 10
+    return inputs, labels
+
+
+def proxy(inputs, labels, ids, folder):
+    return Proxy(linear(64, 10), inputs, labels, ids, RECIPE, (3, 4), "linear", folder)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_higher_is_harder_and_the_order_of_rows_plays_no_part(digits, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(named, "SUBSETS", 20)
+    inputs, labels = digits
+    ids = [f"d{n}" for n in range(300)]
+    one = proxy(inputs, labels, ids, tmp_path / "one").score(name)
+    assert one.shape == (300,) and np.isfinite(one).all()
+    order = np.random.default_rng(0).permutation(300)
+    moved = proxy(inputs[order], labels[order], [ids[n] for n in order], tmp_path / "two")
+    assert moved.score(name) == pytest.approx(one[order], rel=1e-5, abs=1e-6)
+    if name != "entropy":  # which looks at no label
+        rest = np.setdiff1d(np.arange(300), WRONG)
+        assert one[WRONG].mean() > one[rest].mean(), "a wrong label is hard"
+
+
+def test_all_parameters_of_a_linear_proxy_are_its_last_layer(digits, tmp_path):
+    made = proxy(*digits, list(range(300)), tmp_path)
+    assert made.score("grand-all") == pytest.approx(made.score("grand"), rel=1e-4, abs=1e-6)
+
+
+def test_trainings_on_parts_are_kept_and_belong_to_their_data(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(named, "SUBSETS", 12)
+    inputs, labels = digits
+    one = proxy(inputs, labels, list(range(300)), tmp_path)
+    first = one.score("memorization")
+    calls = []
+    fit = named.right_after
+    monkeypatch.setattr(named, "right_after", lambda *a, **k: calls.append(1) or fit(*a, **k))
+    assert (one.score("memorization") == first).all() and not calls
+    proxy(inputs, (labels + 1) % 10, list(range(300)), tmp_path).score("memorization")
+    assert len(calls) == 12
