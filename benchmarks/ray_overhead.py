@@ -2,7 +2,7 @@
 
 Each job is a process of its own, as a user starts it: imports, starting the cluster and putting the
 run together count; caches are empty. Two jobs: ``pairs`` (``score`` with all default metrics on the
-demo pool) and ``pictures`` (``prune`` on the demo's corpus of pictures, without probes). The model of
+demo pool) and ``pictures`` (``prune`` on the pictures of the demo, no probes). The model of
 Ray is ``start + rows x seconds``, fitted to the first and third size; it must foretell the others.
 What is done in one place is timed apart: reading the records, putting shards together, and what
 ``prune`` does with all vectors.
