@@ -1,4 +1,4 @@
-"""The mapping pass of a run on Ray: a pool of workers, then the run is put together."""
+"""The mapping pass of a run on Ray: two passes of workers, then the run is put together."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from scoring.cluster.connect import (
     room_of,
 )
 from scoring.cluster.parts import VERSION, Parts
-from scoring.cluster.reading import Item, Read, items_of, open_mailbox
-from scoring.cluster.workers import ALL_READ, IMAGES, LEFT, SAMPLES, Job, Make, Worker
+from scoring.cluster.reading import Read, shards_of
+from scoring.cluster.workers import ImagePass, Job, Make, SamplePass
 from scoring.engine import EngineOptions, Mapped, Mapping, open_mapper
 from scoring.images import DECODE_VERSION
 from scoring.judge.base import Usage
@@ -80,40 +80,12 @@ class _Plan:
 
 @dataclass
 class _Shards:
-    """What the driver knows of the shards, by number, and what is to be done next.
+    """What the driver knows of the shards, by number."""
 
-    Attributes:
-        expected: Rows, as far as known before they are read.
-        rows: Of each shard whose images are through.
-        content: What its samples are, until it is known which of them stand in earlier shards.
-        count: Shards in all; ``None`` until all are read.
-        read: Rows of shards whose images are through.
-        scored: Shards through this phase.
-        written: Rows of shards that are written.
-        left: Shards that are written when all are scored.
-    """
-
-    expected: int | None
     rows: dict[int, int] = field(default_factory=dict)
     content: dict[int, bytes] = field(default_factory=dict)
-    count: int | None = None
-    read: int = 0
-    scored: int = 0
-    written: int = 0
-    left: list[int] = field(default_factory=list)
 
-    def next(self, phase: int) -> list[Item] | None:
-        """What follows when a phase is through; ``None`` while it is not, nothing at the end."""
-        if phase in (ALL_READ, IMAGES):
-            if self.count is None or len(self.rows) < self.count:
-                return None
-            return [(SAMPLES, number, foreign) for number, foreign in enumerate(self._foreign())]
-        if phase == SAMPLES and self.scored == self.count:
-            return [(LEFT, number, b"") for number in sorted(self.left)]
-        finished = phase == LEFT and self.scored == (self.count or 0) + len(self.left)
-        return [] if finished else None
-
-    def _foreign(self) -> list[bytes]:
+    def foreign(self) -> list[bytes]:
         """Per shard, the contents that an earlier shard has, too."""
         seen: set[bytes] = set()
         lists = []
@@ -140,8 +112,8 @@ def _map(plan: _Plan, folder: Path, total: int | None, on_progress: Progress) ->
     mapped = Mapped(judged=Usage() if models.judge is not None else None)
     with _alone(parts.folder), connected(plan.cluster), _data_settings():
         refuse_unshared(require_ray(), {**seen, "the folder": job.home})
-        shards = _Shards(total)
-        _work(plan, job, mapped, shards, on_progress)
+        shards = _images(plan, job, mapped, total, on_progress)
+        _samples(plan, job, mapped, shards, on_progress)
         mapper = open_mapper(metrics, models, plan.options, embed=plan.embed)
         try:
             assemble(parts, len(shards.rows), folder, mapper, plan.options, on_progress)
@@ -170,60 +142,50 @@ def _alone(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _work(plan: _Plan, job: Job, mapped: Mapped, shards: _Shards, on_progress: Progress) -> None:
-    """Images of every shard, then samples, then shards that repeat what earlier ones have.
+def _images(
+    plan: _Plan, job: Job, mapped: Mapped, total: int | None, on_progress: Progress
+) -> _Shards:
+    shards = _Shards()
+    data = shards_of(plan.read, plan.options.shard_rows, job.home)
+    done = 0
+    for row in _rows(data, ImagePass, job, plan.cluster):
+        shards.rows[row["number"]] = row["rows"]
+        shards.content[row["number"]] = row["content"]
+        mapped.status.update({"ok": row["rows"] - row["bad"], "bad": row["bad"]})
+        done += row["rows"]
+        on_progress("images", done, total if total is None else max(total, done))
+        _heard(plan, mapped, "images", row)
+    mapped.status = +mapped.status
+    return shards
 
-    One pool of workers does all of it: what a worker has loaded stays.
-    """
+
+def _samples(plan: _Plan, job: Job, mapped: Mapped, shards: _Shards, on_progress: Progress) -> None:
+    """Score; shards with samples that an earlier one has are written when all are scored."""
     import ray
 
-    mailbox = open_mailbox()
-    try:
-        data = items_of(plan.read, plan.options.shard_rows, job.home, mailbox)
-        for row in _rows(data, job, plan.cluster):
-            phase = row.pop("phase")
-            if phase == ALL_READ:
-                shards.count = row["number"]
-            elif phase == IMAGES:
-                _seen(row, mapped, shards, on_progress)
+    items = [
+        {"number": number, "foreign": foreign} for number, foreign in enumerate(shards.foreign())
+    ]
+    total, done = sum(shards.rows.values()), 0
+    while items:
+        data = ray.data.from_items(items, override_num_blocks=len(items))
+        left = []
+        for row in _rows(data, SamplePass, job, plan.cluster):
+            if row["written"]:
+                done += row["rows"]
             else:
-                _scored(row, shards, on_progress)
-            if phase != ALL_READ:
-                _heard(plan, mapped, "images" if phase == IMAGES else "samples", row)
-            following = shards.next(phase)
-            if following is not None:
-                ray.get(mailbox.put.remote(following, last=not following))
-    finally:
-        ray.kill(mailbox)
-    mapped.status = +mapped.status
+                left.append({"number": row["number"], "foreign": b""})
+            on_progress("score", done, total)
+            _heard(plan, mapped, "samples", row)
+        items = left
 
 
-def _seen(row: dict[str, Any], mapped: Mapped, shards: _Shards, on_progress: Progress) -> None:
-    """A shard's images are through."""
-    shards.rows[row["number"]] = row["rows"]
-    shards.content[row["number"]] = row["content"]
-    shards.read += row["rows"]
-    mapped.status.update({"ok": row["rows"] - row["bad"], "bad": row["bad"]})
-    total = shards.expected
-    on_progress("images", shards.read, total if total is None else max(total, shards.read))
-
-
-def _scored(row: dict[str, Any], shards: _Shards, on_progress: Progress) -> None:
-    """A shard's samples are scored, and it is written if nothing in it stood elsewhere first."""
-    shards.scored += 1
-    if row["written"]:
-        shards.written += row["rows"]
-    else:
-        shards.left.append(row["number"])
-    on_progress("score", shards.written, shards.read)
-
-
-def _rows(data: Any, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, Any]]:
-    """What workers say of the items, as they finish."""
+def _rows(data: Any, worker: type, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, Any]]:
+    """What workers say of the shards, as they finish."""
     import ray
     from ray.data import ActorPoolStrategy
 
-    room = room_of(ray, cluster)
+    room = room_of(ray, cluster)  # nodes come and go
     job = replace(job, workers=max(1, room.now), cpus=int(room.worker_cpus), gpus=room.worker_gpus)
     pool = ActorPoolStrategy(
         min_size=1,
@@ -232,7 +194,7 @@ def _rows(data: Any, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, An
         max_tasks_in_flight_per_actor=2,
     )
     mapped = data.map_batches(
-        Worker,
+        worker,
         fn_constructor_args=(job,),
         batch_size=1,
         compute=pool,
@@ -240,11 +202,7 @@ def _rows(data: Any, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, An
         num_gpus=room.worker_gpus or None,
     )
     try:
-        # nothing is fetched ahead: the item after this one may hang on what is said of this one
-        for table in mapped.iter_batches(
-            prefetch_batches=0, batch_size=None, batch_format="pyarrow"
-        ):
-            yield from table.to_pylist()
+        yield from mapped.iter_rows()
     except (ray.exceptions.RayError, RuntimeError) as error:
         cause = _cause(error)
         raise cause from (None if cause is error else error)

@@ -1,4 +1,4 @@
-"""What a worker does with a shard: its images first; its samples when all images are through."""
+"""What a worker does with a shard: one pass over its images, one over its samples."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ from scoring.store import KEY_BYTES, MissingKeyError
 
 Make = Callable[[int], tuple[list[Metric], Models]]
 Batch = dict[str, np.ndarray]
-ALL_READ, IMAGES, SAMPLES, LEFT = -1, 0, 1, 2
-"""Phases of the work: every shard is read; images; samples; shards that repeat earlier ones'."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ class Job:
     gpus: float = 0.0
 
 
-class Worker:
-    """Opens models once and stores once a phase; loads weights when they are first needed.
+class _Worker:
+    """Opens models and stores once; loads weights when they are first needed.
 
     What is wrong with the node is told when the first shard comes: Ray passes on what goes wrong
     there, and not what goes wrong here.
@@ -76,35 +74,16 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._phase = IMAGES
+        self._told = Mapped()
         self._refused: BadInputError | None = None
         if not job.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or every worker takes the first one
         try:
-            self._check()
-            self.metrics, self.models = job.make(job.workers)
             self._open()
         except BadInputError as error:
             self._refused = error
 
-    def __call__(self, batch: Batch) -> Iterator[Batch]:
-        """Items of work (``phase``, ``number``, ``data``) to what is known of each shard."""
-        if self._refused is not None:
-            raise self._refused
-        for phase, number, data in zip(
-            batch["phase"].tolist(), batch["number"].tolist(), batch["data"], strict=True
-        ):
-            yield _row({"phase": phase, "number": number} | self._done(phase, number, bytes(data)))
-
-    def _done(self, phase: int, number: int, data: bytes) -> dict[str, Any]:
-        if phase == ALL_READ:
-            return _told()
-        if phase > self._phase:  # what other workers stored in the phase before
-            self._reopen()
-            self._phase = phase
-        return self._read(number, data) if phase == IMAGES else self._score(number, _contents(data))
-
-    def _check(self) -> None:
+    def _open(self) -> None:
         job = self.job
         go_home(job.home)
         for what, path in job.seen.items():
@@ -113,18 +92,14 @@ class Worker:
                     f"The node {platform.node()} does not see {what} {path}.",
                     "All nodes must reach it under the same path: a network file system, say.",
                 )
-
-    def _open(self) -> None:
-        job = self.job
+        self.metrics, self.models = job.make(job.workers)
         options = replace(job.options, workers=job.options.workers or max(1, job.cpus))
         self.mapper = open_mapper(self.metrics, self.models, options, embed=job.embed)
-        self._counted = Mapped()
         self._usage = self._used()
 
-    def _reopen(self) -> None:
-        """Open the stores anew; models stay."""
-        self.mapper.images.close()
-        self._open()
+    def _ready(self) -> None:
+        if self._refused is not None:
+            raise self._refused
 
     def _used(self) -> Usage:
         judge = self.models.judge
@@ -136,15 +111,25 @@ class Worker:
         used = self._used()
         took = used.since(self._usage)
         judged = {one.name: getattr(took, one.name) for one in fields(took)}
-        unfinished = more(now.unfinished, self._counted.unfinished)
+        unfinished = more(now.unfinished, self._told.unfinished)
         told = {
-            "computed": more(now.computed, self._counted.computed),
+            "computed": more(now.computed, self._told.computed),
             "unfinished": {name: count for name, count in unfinished.items() if count},
-            "seconds": more(now.seconds, self._counted.seconds),
+            "seconds": more(now.seconds, self._told.seconds),
             "judged": judged | {"reasons": dict(took.reasons)},
         }
-        self._counted, self._usage = now, used
+        self._told, self._usage = now, used
         return told
+
+
+class ImagePass(_Worker):
+    """First pass: the images of a shard, and which samples are good."""
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        """Rows ``number`` and ``samples`` to what is known of each shard."""
+        self._ready()
+        for number, data in zip(batch["number"].tolist(), batch["samples"], strict=True):
+            yield _row(self._read(number, bytes(data)))
 
     def _read(self, number: int, data: bytes) -> dict[str, Any]:
         parts = self.job.parts
@@ -157,8 +142,15 @@ class Worker:
             shard, fresh = self._finish(samples), True
             parts.write_read(number, key, shard, self._shown())
         worded = [i for i in shard.good if not shard.samples[i].is_picture]
-        content = b"".join(shard.contents[i] for i in worded) if self.mapper.metrics else b""
-        return _told(shard, self._since(), content=content, fresh=fresh)
+        return {
+            "number": number,
+            "rows": len(shard),
+            "bad": len(shard) - len(shard.good),
+            "content": b"".join(shard.contents[i] for i in worded) if self.mapper.metrics else b"",
+            "fresh": fresh,
+            **_here(),
+            "told": json.dumps(self._since()),
+        }
 
     def _complete(self, shard: Shard) -> bool:
         """Whether the stores still hold what was computed for a shard that was through."""
@@ -182,6 +174,16 @@ class Worker:
         """Whether a metric of the second pass looks at the pictures themselves."""
         return any("judge" in metric.spec.needs for metric in self.mapper.metrics)
 
+
+class SamplePass(_Worker):
+    """Second pass: every column of a shard, written where the run is put together from."""
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        """Rows ``number`` and ``foreign`` (contents scored with an earlier shard)."""
+        self._ready()
+        for number, foreign in zip(batch["number"].tolist(), batch["foreign"], strict=True):
+            yield _row(self._score(number, _contents(bytes(foreign))))
+
     def _score(self, number: int, foreign: set[bytes]) -> dict[str, Any]:
         parts = self.job.parts
         found = parts.read(number)
@@ -199,14 +201,22 @@ class Worker:
             try:
                 told = self._map(number, key, shard, foreign)
             except MissingKeyError:
-                self._reopen()  # what others stored since this worker opened the stores
+                self._open()  # what others stored since this worker opened the stores
                 with _stores_are_shared():
                     told = self._map(number, key, shard, foreign)
             release_freed()
         else:
             assert before is not None
             told = {"computed": {}, "seconds": {}, "unfinished": before.get("unfinished", {})}
-        return _told(shard, told, written=not foreign or not fresh, fresh=fresh)
+        return {
+            "number": number,
+            "rows": len(shard),
+            "bad": len(shard) - len(shard.good),
+            "written": not foreign or not fresh,
+            "fresh": fresh,
+            **_here(),
+            "told": json.dumps(told),
+        }
 
     def _map(self, number: int, key: str, shard: Shard, foreign: set[bytes]) -> dict[str, Any]:
         if foreign:
@@ -279,28 +289,10 @@ def _contents(joined: bytes) -> set[bytes]:
     return {joined[i : i + KEY_BYTES] for i in range(0, len(joined), KEY_BYTES)}
 
 
-def _told(
-    shard: Shard | None = None,
-    told: Mapping[str, Any] | None = None,
-    *,
-    content: bytes = b"",
-    written: bool = False,
-    fresh: bool = False,
-) -> dict[str, Any]:
-    """What the driver hears of a shard; the same columns in every phase."""
+def _here() -> dict[str, Any]:
     import ray
 
-    rows = 0 if shard is None else len(shard)
-    return {
-        "rows": rows,
-        "bad": 0 if shard is None else rows - len(shard.good),
-        "content": content,
-        "written": written,
-        "fresh": fresh,
-        "node": ray.get_runtime_context().get_node_id(),
-        "pid": os.getpid(),
-        "told": json.dumps(told or {}),
-    }
+    return {"node": ray.get_runtime_context().get_node_id(), "pid": os.getpid()}
 
 
 def _row(values: dict[str, Any]) -> Batch:

@@ -78,15 +78,9 @@ class Proxy:
         if name == "grand-all":
             return grand(self.models, self.inputs, self.labels, device=self.device)
         if name == "curvature":  # the local form: 3 along the sign is far for inputs of length 1
+            local: dict[str, Any] = {"direction": "rademacher", "ids": self.ids}
             each = [
-                input_curvature(
-                    one,
-                    self.inputs,
-                    self.labels,
-                    direction="rademacher",
-                    ids=self.ids,
-                    device=self.device,
-                )  # fmt: skip
+                input_curvature(one, self.inputs, self.labels, device=self.device, **local)
                 for one in self.models
             ]
             return np.asarray(np.mean(each, axis=0))
