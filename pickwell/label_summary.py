@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pickwell.words import many
 
 if TYPE_CHECKING:
     from finetune.labels.datamodel import Datamodel
+    from finetune.labels.groups import Group
     from finetune.labels.reliability import Reliability
     from finetune.labels.study import Plan
     from finetune.labels.worth import Worth
@@ -75,14 +77,14 @@ def lines_of(labelled: Labelled) -> list[str]:
                 f" kept from before), {cost.passes:,} samples forward."
             )
     if plan.groups:
-        lines.append(_reliable(findings.reliability, plan, "a group's outcome"))
+        lines.append(_reliable(findings.reliability, plan.groups, plan, "a group's outcome"))
         lines += _never_trained(labelled)
     if findings.datamodel is not None:
         lines.append(_foretold(findings.datamodel))
     if findings.worth:
         lines.append(_worthy(labelled.design, findings.worth[labelled.design]))
         if findings.ceiling is not None:
-            lines.append(_reliable(findings.ceiling, plan, "a fresh subset's outcome"))
+            lines.append(_reliable(findings.ceiling, plan.fresh, plan, "a fresh subset's outcome"))
     return lines
 
 
@@ -95,7 +97,7 @@ FEW = 5
 """Repeated groups below which a reliability is said to settle little."""
 
 
-def _reliable(found: Reliability | None, plan: Plan, what: str) -> str:
+def _reliable(found: Reliability | None, groups: Sequence[Group], plan: Plan, what: str) -> str:
     if found is None:
         return f"Reliability of {what}: not known (repeat two groups at least)."
     span = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
@@ -104,7 +106,7 @@ def _reliable(found: Reliability | None, plan: Plan, what: str) -> str:
         f"Reliability of {what}: {found.value:.2f}{span}, from {found.groups} of them trained"
         f" {each:.0f} times each: no prediction of single outcomes can reach a higher R²."
     )
-    if 0 < plan.size <= plan.batch:
+    if max(len(group.rows) for group in groups) <= plan.batch:
         return told + (
             " Every step took the whole group, so that repeats differ by rounding alone: this says"
             " nothing about other orders, models or targets."
@@ -141,6 +143,8 @@ def _foretold(model: Datamodel) -> str:
 
 
 def _worthy(design: str, found: Worth) -> str:
+    from finetune.labels.worth import FEWEST
+
     if not math.isfinite(found.score):
         return f"Worth of {design}: none; the effects are all the same."
     told = f"Worth of {design}: rank correlation {found.score:+.2f}"
@@ -148,7 +152,7 @@ def _worthy(design: str, found: Worth) -> str:
     if math.isnan(found.low):
         return (
             f"{told} {tested}: too few to know anything. Do not build on these labels before"
-            " --fresh 8 or more say what they are worth."
+            f" --fresh {FEWEST} or more say what they are worth."
         )
     told = f"{told} ({_span(found)}) {tested}"
     if found.ceiling is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.dynamics.named import FROM_SIGNALS, NAMED, Proxy
+from scoring.dynamics.named import NAMED, Proxy
 
 if TYPE_CHECKING:
     from finetune.reduce.run import Labelled, Plan
@@ -53,7 +53,7 @@ class Scores:
         """Seconds of the training that the scores share, whenever it was done."""
         if self._seconds is None:
             began = time.perf_counter()
-            self._proxy.score(next(iter(FROM_SIGNALS)))
+            _ = self._proxy.signals
             self._seconds = time.perf_counter() - began
         return self._seconds
 

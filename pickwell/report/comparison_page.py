@@ -27,7 +27,7 @@ LIMITS = (
     "An arm is called better or worse only if both intervals agree. p is corrected for the number"
     " of arms in its table (Holm).",
     "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
-    " that use one of them: an upper bound. They are left out where scoring took parts from the"
+    " that use one of them: an upper bound. They are unknown where scoring took parts from the"
     " cache.",
     "The line (no training) is the model as it was, beside random: an arm that ends below it in"
     " gain has done harm. It is no arm; its p is not corrected.",

@@ -77,7 +77,7 @@ class Proxy:
             return FROM_SIGNALS[name](self.signals)
         if name == "grand-all":
             return grand(self.models, self.inputs, self.labels, device=self.device)
-        if name == "curvature":  # the local form: 3 along the sign is far for inputs of length 1
+        if name == "curvature":  # the local form
             local: dict[str, Any] = {"direction": "rademacher", "ids": self.ids}
             each = [
                 input_curvature(one, self.inputs, self.labels, device=self.device, **local)

@@ -22,7 +22,8 @@ BATCH = 64
     "facility-location",
     needs=("features",),
     keeps="representation: the similarity of each row to the pick most like it, summed",
-    cost="one product of all rows with all, O(n^2 d) time, then little; O(n) memory",
+    cost="O(n d) for each gain that is looked at again: few where rows cluster, nearly all at each "
+    "pick where all are alike (noise: 25 products of all with all for 100 picks); O(n) memory",
     good_when="few picks shall stand for all; the safest of the shelf at small budgets",
     gain="similarity added, summed over all rows; never rises (stochastic: mostly)",
     source=(
