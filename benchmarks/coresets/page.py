@@ -103,11 +103,14 @@ def _speed(answer: dict[str, Any]) -> str:
             f"{told['ratio']:.2f} | {told['peak_over_features']:.1f} |"
         )
     plain = answer["plain"]
+    over = [name for name, told in answer["methods"].items() if told["ratio"] > answer["limit"]]
+    verdict = f"**Over the limit: {', '.join(over)}.**" if over else "All hold it."
     return "\n".join(
         [
             "### Time and memory\n",
-            f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} (limit of the ratio: "
-            f"{answer['limit']:g}). The plain way of facility location, all pairs in memory, takes "
+            f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} rows of Gaussian noise, "
+            f"the worst case of a lazy greedy (limit of the ratio: {answer['limit']:g}). {verdict} The "
+            f"plain way of facility location, all pairs in memory, takes "
             f"{plain['plain_seconds']:.1f} s and {plain['plain_bytes'] / 1e6:,.0f} MB at "
             f"{plain['rows']:,} rows; ours {plain['ours_seconds']:.1f} s.\n",
             *rows,

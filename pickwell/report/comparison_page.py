@@ -90,7 +90,8 @@ def _page(made: Comparison, record: dict[str, Any]) -> dict[str, Any]:
 def _length(options: dict[str, Any]) -> str:
     batch = options["batch_size"] * options["gradient_accumulation"]
     told = f"{many(options['steps'], 'step')} of {batch} samples"
-    return told if options["epochs"] is None else f"{told} or {options['epochs']:g} epochs"
+    epochs = options["epochs"]
+    return told if epochs is None else f"{told} or {epochs:g} epoch{'' if epochs == 1 else 's'}"
 
 
 def _inline(svg: str) -> str:
