@@ -45,7 +45,7 @@ def print_comparison(made: Comparison) -> None:
                 table.add_row(*cells_of(line))
         out.print(table)
     if any(line.choosing is None for line in made.lines):
-        out.print("Choosing: unknown where it was not timed, or scoring had parts from the cache.")
+        out.print("Choosing: unknown where not timed, or where scoring had parts from the cache.")
     out.print(f"Page: {made.folder / 'comparison.html'}", markup=False, soft_wrap=True)
 
 

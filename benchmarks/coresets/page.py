@@ -109,8 +109,8 @@ def _speed(answer: dict[str, Any]) -> str:
         [
             "### Time and memory\n",
             f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} rows of Gaussian noise, "
-            f"the worst case of a lazy greedy (limit of the ratio: {answer['limit']:g}). {verdict} The "
-            f"plain way of facility location, all pairs in memory, takes "
+            f"the worst case of a lazy greedy (limit of the ratio: {answer['limit']:g}). {verdict} "
+            f"The plain way of facility location, all pairs in memory, takes "
             f"{plain['plain_seconds']:.1f} s and {plain['plain_bytes'] / 1e6:,.0f} MB at "
             f"{plain['rows']:,} rows; ours {plain['ours_seconds']:.1f} s.\n",
             *rows,
