@@ -108,8 +108,9 @@ def _speed(answer: dict[str, Any]) -> str:
     return "\n".join(
         [
             "### Time and memory\n",
-            f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} rows of Gaussian noise, "
-            f"the worst case of a lazy greedy (limit of the ratio: {answer['limit']:g}). {verdict} "
+            f"{answer['picks']} picks of {answer['rows']:,} x {answer['dim']} rows of Gaussian "
+            f"noise, the worst case of a lazy greedy (limit of the ratio: {answer['limit']:g}). "
+            f"{verdict} "
             f"The plain way of facility location, all pairs in memory, takes "
             f"{plain['plain_seconds']:.1f} s and {plain['plain_bytes'] / 1e6:,.0f} MB at "
             f"{plain['rows']:,} rows; ours {plain['ours_seconds']:.1f} s.\n",
