@@ -9,42 +9,91 @@ from typing import Any
 import numpy as np
 
 from selector.coreset import Budget, choose
+from selector.coreset.choose import Coreset
 from selector.coreset.similarity import Cosine
 
 ROWS, DIM, PICKS = 100_000, 512, 100
 LIMIT = 3.0
+NEIGHBOURS = 64
+CLUSTERS, WIDTH = 300, 0.7
 PLAIN = 3_000
 """Rows of the comparison with the plain way, which holds all pairs."""
 
 
 def speed(rows: int = ROWS) -> dict[str, Any]:
     """Seconds of each method over those of the products that it cannot do without."""
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((rows, DIM), dtype=np.float32)
-    ids = np.arange(rows)
-    one = _seconds(lambda: [features @ features[n] for n in range(PICKS)])
-    part = features[: rows // 10]
-    pairs = 10 * _seconds(
-        lambda: [features @ part[i : i + 500].T for i in range(0, len(part), 500)]
-    )
     found = {}
-    for method, needed in (
-        ("herding", one), ("k-center", one), ("graph-cut", one), ("facility-location", pairs)
-    ):  # fmt: skip
-        tracemalloc.start()
-        began = time.perf_counter()
-        choose(ids, Budget(count=PICKS), method, features=features)
-        seconds = time.perf_counter() - began
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        found[method] = {
-            "seconds": seconds,
-            "products_seconds": needed,
-            "ratio": seconds / needed,
-            "peak_over_features": peak / features.nbytes,
-        }
+    for kind in ("noise", "clusters"):
+        features = _rows(kind, rows)
+        one = _seconds(lambda x=features: [x @ x[n] for n in range(PICKS)])
+        part = features[: rows // 10]
+        pairs = 10 * _seconds(
+            lambda x=features, part=part: [
+                x @ part[i : i + 500].T for i in range(0, len(part), 500)
+            ]
+        )
+        for method, options, all_pairs in (
+            ("herding", {}, False),
+            ("k-center", {}, False),
+            ("graph-cut", {}, False),
+            ("graph-cut", {"neighbours": NEIGHBOURS}, True),
+            ("facility-location", {"neighbours": NEIGHBOURS}, True),
+            ("facility-location", {}, True),
+        ):  # fmt: skip
+            made, told = _measured(features, method, options)
+            needed, products = (pairs, 1.0) if all_pairs else (one, None)
+            if all_pairs and not options:
+                products = _exact_products(features, made.rows)
+                needed = pairs * products
+            told |= {
+                "rows": kind,
+                "products_seconds": needed,
+                "all_with_all": products,
+                "ratio": told["seconds"] / needed,
+                "ratio_to_one": told["seconds"] / pairs if all_pairs else None,
+            }
+            name = method + "".join(f", {key}={value}" for key, value in options.items())
+            found[f"{name} ({kind})"] = told
     return {"rows": rows, "dim": DIM, "picks": PICKS, "limit": LIMIT, "methods": found,
-            "plain": _plain(features[:PLAIN])}  # fmt: skip
+            "plain": _plain(_rows("noise", PLAIN))}  # fmt: skip
+
+
+def _rows(kind: str, rows: int) -> np.ndarray:
+    """Gaussian noise, in which all rows are alike; or wide clusters."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((rows, DIM), dtype=np.float32)
+    if kind == "noise":
+        return noise
+    centres = rng.standard_normal((CLUSTERS, DIM), dtype=np.float32)
+    return np.asarray(centres[rng.integers(CLUSTERS, size=rows)] + WIDTH * noise)
+
+
+def _measured(
+    features: np.ndarray, method: str, options: dict[str, Any]
+) -> tuple[Coreset, dict[str, Any]]:
+    tracemalloc.start()
+    began = time.perf_counter()
+    made = choose(np.arange(len(features)), Budget(count=PICKS), method, features=features,
+                  **options)  # fmt: skip
+    seconds = time.perf_counter() - began
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return made, {"seconds": seconds, "peak_over_features": peak / features.nbytes}
+
+
+def _exact_products(features: np.ndarray, picks: np.ndarray) -> float:
+    """Products of all with all that exact gains need: once, and again for what each pick changes.
+
+    A gain is a sum over all rows; it changes where a row goes over to a new pick.
+    """
+    similar = Cosine(features)
+    best = similar.columns(picks[:1])[:, 0]
+    changed = 0
+    for row in picks[1:]:
+        column = similar.columns(np.array([row]))[:, 0]
+        changed += int((column > best).sum())
+        np.maximum(best, column, out=best)
+    return 1.0 + changed / len(features)
 
 
 def _plain(features: np.ndarray) -> dict[str, Any]:

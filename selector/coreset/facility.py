@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Callable
-from typing import Literal, get_args
-
 import numpy as np
+from scipy.sparse import csr_array
 
 from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
+from selector.coreset.greedy import Greedy, pick_greedily
 from selector.coreset.similarity import Cosine
 
-Greedy = Literal["lazy", "naive", "stochastic"]
-BATCH = 64
-"""Stale bounds that are brought up to date in one matrix product."""
+CHUNK = 4096
+COLUMNS = 512
+"""Similarities held at a time: so many rows by so many columns stay in the processor's cache."""
+SHARE = 0.03
+"""Rows looked at, of all, after which all are brought up to date: each pick costs that once."""
+ONE = np.float32(1.5)
 
 
 @method(
     "facility-location",
     needs=("features",),
     keeps="representation: the similarity of each row to the pick most like it, summed",
-    cost="O(n d) for each gain that is looked at again: few where rows cluster, nearly all at each "
-    "pick where all are alike (noise: 25 products of all with all for 100 picks); O(n) memory",
-    good_when="few picks shall stand for all; the safest of the shelf at small budgets",
+    cost="O(n d) for each gain that is looked at again, less from pick to pick; some products of "
+    "all with all where all rows are alike (noise), far fewer where they cluster; O(n) memory. "
+    "With neighbours=M one product, O(n M) memory",
+    good_when="few picks shall stand for all; the safest of the shelf at small budgets; take "
+    "neighbours=64 from some 100,000 rows up",
     gain="similarity added, summed over all rows; never rises (stochastic: mostly)",
     source=(
         "Nemhauser, Wolsey and Fisher 1978; lazy: Minoux 1978; stochastic: Mirzasoleiman et al., "
@@ -39,122 +41,142 @@ def facility_location(
     *,
     greedy: Greedy = "lazy",
     epsilon: float = 0.01,
+    neighbours: int = 0,
 ) -> Picks:
     """Take the row that adds most to sum_i max over picks j of s_ij, s = (1 + cos) / 2.
-
-    Picks of ``lazy`` are those of ``naive``: no gain can rise, so that a gain of before is a bound.
-    Both reach at least 1 - 1/e of the best sum. ``stochastic`` looks at n/k ln(1/epsilon) rows at
-    each pick, and reaches 1 - 1/e - epsilon in the mean; its picks depend on the number of picks.
 
     Args:
         pool: With features.
         count: Picks.
         rng: Draws the rows that ``stochastic`` looks at.
-        greedy: How.
+        greedy: See :func:`selector.coreset.greedy.pick_greedily`.
         epsilon: Of ``stochastic``, in (0, 1).
+        neighbours: Take s_ij as 0 unless i is among the so many rows most like j, or j among those
+            most like i; 0: all similarities count. Rows that no pick is a neighbour of count with
+            the pick most like them in the weights.
 
     Raises:
         BadInputError: An option is out of range.
     """
-    if greedy not in get_args(Greedy):
-        raise BadInputError(f"greedy is {greedy!r}", f"One of: {', '.join(get_args(Greedy))}.")
-    if not 0 < epsilon < 1:
-        raise BadInputError(f"epsilon is {epsilon:g}", "Give a number between 0 and 1.")
-    cover = _Cover(Cosine(pool.rows(np.arange(len(pool)))))
-    if greedy == "lazy":
-        taken, gains = lazy_greedy(cover.first_gains(), count, cover.gains, cover.add)
-    else:
-        taken, gains = [], []
-        free = np.arange(len(pool))
-        looked = len(pool)
-        if greedy == "stochastic":
-            looked = math.ceil(len(pool) / count * math.log(1 / epsilon))
-        for _ in range(count):
-            seen = free
-            if looked < len(free):
-                seen = np.sort(rng.choice(free, looked, replace=False))
-            added = cover.gains(seen)
-            best = int(added.argmax())
-            taken.append(int(seen[best]))
-            gains.append(float(added[best]))
-            cover.add(taken[-1])
-            free = free[free != taken[-1]]
-    return Picks(np.array(taken), np.array(gains), cover.weights(np.array(taken)))
+    if neighbours < 0:
+        raise BadInputError(f"neighbours is {neighbours}", "Give a whole number from 0 up.")
+    similar = Cosine(pool.rows(np.arange(len(pool))))
+    cover = _Near(similar.graph(neighbours)) if neighbours else _Cover(similar)
+    rows, gains = pick_greedily(cover, len(pool), count, rng, greedy, epsilon)
+    return Picks(rows, gains, _weights(cover.owner, rows, similar))
 
 
 class _Cover:
-    """Similarity of each row to the pick most like it."""
+    """Similarity of each row to the pick most like it.
+
+    What a row would add is known for some number of picks, the base. From then on it has lost what
+    the rows that have since gone over to another pick have gained: only these are multiplied.
+    Similarities are kept plus one, in [1, 2], where float32 is a grid of 2^-23: their differences
+    and the sums of these are exact, so that no order of adding and no batch moves a gain.
+    """
 
     def __init__(self, similar: Cosine) -> None:
         self.similar = similar
-        self.best = np.zeros(len(similar), dtype=np.float32)
+        self.best = np.ones(len(similar), dtype=np.float32)
         self.owner = np.full(len(similar), -1)
+        self.base: np.ndarray | None = None
+        self.base_gains = np.zeros(0)
+        self.looked = 0
+        self._look_at(slice(None))
 
     def first_gains(self) -> np.ndarray:
-        """(n,) gain of each row as the first pick."""
-        return self.similar.sums()
+        """(n,) gain of each row as the first pick, rounded up."""
+        sums = self.similar.sums()
+        return np.asarray(sums + 1e-6 * len(sums))
 
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """What each of some rows would add now."""
+        self.looked += len(rows)
         made = np.empty(len(rows))
-        for start in range(0, len(rows), BATCH):
-            columns = self.similar.columns(rows[start : start + BATCH])
-            np.subtract(columns, self.best[:, None], out=columns)
-            np.maximum(columns, 0.0, out=columns)
-            made[start : start + BATCH] = columns.sum(axis=0, dtype=np.float64)
-        return made
+        for start in range(0, len(rows), COLUMNS):
+            some = rows[start : start + COLUMNS]
+            made[start : start + COLUMNS] = self._sum(some)
+        return made if self.base is None else self.base_gains[rows] - made
 
     def add(self, row: int) -> None:
         """Row is picked; a row goes over to it only if it is more alike."""
-        column = self.similar.columns(np.array([row]))[:, 0]
+        column = self.similar.halves(np.array([row]), slice(None))[0]
+        column += ONE
         closer = column > self.best
         self.owner[closer] = row
         self.best[closer] = column[closer]
+        if self.base is not None:
+            self._look_at(np.flatnonzero(self.best > self.base))
 
-    def weights(self, taken: np.ndarray) -> np.ndarray:
-        """How many rows are most like each pick."""
-        place = np.full(len(self.owner) + 1, -1)
-        place[taken] = np.arange(len(taken))
-        owners = place[self.owner]
-        return np.bincount(owners[owners >= 0], minlength=len(taken))
+    def renewed(self) -> np.ndarray | None:
+        """(n,) gains of all now, once so large a share of the rows was looked at one by one."""
+        if self.looked < SHARE * len(self.best):
+            return None
+        self.base_gains = self.gains(np.arange(len(self.best)))
+        self.base = self.best.copy()
+        self._look_at(np.zeros(0, dtype=np.int64))
+        self.looked = 0
+        return self.base_gains
+
+    def _look_at(self, changed: np.ndarray | slice) -> None:
+        """These rows make the difference to the base, or all there is where there is no base."""
+        self.units = self.similar.units[changed]
+        self.low = (self.best if self.base is None else self.base)[changed]
+        self.width = None if self.base is None else self.best[changed] - self.low
+
+    def _sum(self, rows: np.ndarray) -> np.ndarray:
+        """Over the changed rows: how far above ``low`` each of some is, at most ``width``."""
+        total = np.zeros(len(rows))
+        halves = self.similar.units[rows] * np.float32(0.5)
+        for start in range(0, len(self.low), CHUNK):
+            part = slice(start, start + CHUNK)
+            above = halves @ self.units[part].T
+            above += ONE  # onto the grid
+            above -= self.low[part]
+            np.maximum(above, 0.0, out=above)
+            if self.width is not None:
+                np.minimum(above, self.width[part], out=above)
+            total += above.sum(axis=1, dtype=np.float64)
+        return total
 
 
-def lazy_greedy(
-    bounds: np.ndarray,
-    count: int,
-    gains: Callable[[np.ndarray], np.ndarray],
-    add: Callable[[int], None],
-) -> tuple[list[int], list[float]]:
-    """Greedy by gains that never rise: only bounds that could be the best are brought up to date.
+class _Near:
+    """The same where only neighbours are alike at all."""
 
-    Args:
-        bounds: (n,) gains of all rows as first picks.
-        count: Picks.
-        gains: Gives the gains of some rows now.
-        add: Told of each pick.
+    def __init__(self, graph: csr_array) -> None:
+        self.graph = graph
+        self.best = np.zeros(graph.shape[0])
+        self.owner = np.full(graph.shape[0], -1)
 
-    Returns:
-        Rows in the order of picking, of equal gains the first row; and their gains.
-    """
-    heap = [(-bound, row) for row, bound in enumerate(bounds.tolist())]
-    heapq.heapify(heap)
-    fresh = np.zeros(len(bounds), dtype=np.int64)  # number of picks that a bound knows of
-    taken: list[int] = []
-    made: list[float] = []
-    while len(taken) < count:
-        bound, row = heap[0]
-        if fresh[row] == len(taken):
-            heapq.heappop(heap)
-            taken.append(row)
-            made.append(-bound)
-            add(row)
-            continue
-        # the best few stale bounds at once: a product of several columns costs little more
-        stale: list[int] = []
-        while heap and len(stale) < BATCH and fresh[heap[0][1]] < len(taken):
-            stale.append(heapq.heappop(heap)[1])
-        rows = np.array(stale)
-        fresh[rows] = len(taken)
-        for gain, one in zip(gains(rows).tolist(), stale, strict=True):
-            heapq.heappush(heap, (-gain, one))
-    return taken, made
+    def first_gains(self) -> np.ndarray:
+        """(n,) gain of each row as the first pick."""
+        return np.asarray(self.graph.sum(axis=1))
+
+    def gains(self, rows: np.ndarray) -> np.ndarray:
+        """What each of some rows would add now."""
+        some = self.graph[rows]
+        some.data = np.maximum(some.data - self.best[some.indices], 0.0)
+        return np.asarray(some.sum(axis=1))
+
+    def add(self, row: int) -> None:
+        """Row is picked."""
+        edge = slice(self.graph.indptr[row], self.graph.indptr[row + 1])
+        near, alike = self.graph.indices[edge], self.graph.data[edge]
+        closer = alike > self.best[near]
+        self.owner[near[closer]] = row
+        self.best[near[closer]] = alike[closer]
+
+    def renewed(self) -> None:
+        """Looking at one row is cheap enough."""
+
+
+def _weights(owner: np.ndarray, picks: np.ndarray, similar: Cosine) -> np.ndarray:
+    """(k,) how many rows are most like each pick."""
+    place = np.full(len(owner) + 1, -1)
+    place[picks] = np.arange(len(picks))
+    owned = place[owner]
+    lost = np.flatnonzero(owned < 0)
+    for start in range(0, len(lost), COLUMNS):
+        some = lost[start : start + COLUMNS]
+        owned[some] = similar.halves(some, picks).argmax(axis=1)
+    return np.bincount(owned, minlength=len(picks))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
+from selector.coreset.greedy import Greedy, pick_greedily
 from selector.coreset.similarity import Cosine
 
 
@@ -13,36 +15,103 @@ from selector.coreset.similarity import Cosine
     "graph-cut",
     needs=("features",),
     keeps="likeness to all, less likeness among the picks",
-    cost="O(nkd) time, O(n) memory: sums of similarities need no matrix",
+    cost="O(nkd) time, O(n) memory: sums of similarities need no matrix. With neighbours=M one "
+    "product of all with all, O(n M) memory",
     good_when="as facility location, far cheaper; repeats itself more",
     gain="weight times similarity to all rows, less similarity to the picks, counted twice",
     source=(
         "graph cut, as in Iyer et al., Submodular Combinatorial Information Measures with "
         "Applications in Machine Learning, ALT 2021, section 2"
     ),
+    prefix=True,
 )
-def graph_cut(pool: Pool, count: int, rng: np.random.Generator, *, weight: float = 2.0) -> Picks:
+def graph_cut(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    weight: float = 2.0,
+    greedy: Greedy = "naive",
+    epsilon: float = 0.01,
+    neighbours: int = 0,
+) -> Picks:
     """Take the row that adds most to weight sum_i,j s_ij - sum_j,l s_jl over picks j, l.
 
     Args:
         pool: With features.
         count: Picks.
-        rng: Not used.
+        rng: Draws the rows that ``stochastic`` looks at.
         weight: Of the likeness to all; from 2 up no pick can make the sum smaller.
+        greedy: See :func:`selector.coreset.greedy.pick_greedily`. Every pick lowers all gains by
+            about as much, so that ``naive``, one product of all rows with one, is the fastest.
+        epsilon: Of ``stochastic``, in (0, 1).
+        neighbours: Take s_ij as 0 unless i is among the so many rows most like j, or j among those
+            most like i; 0: all similarities count.
 
     Raises:
-        BadInputError: The weight is not above 0.
+        BadInputError: An option is out of range.
     """
     if not weight > 0:
         raise BadInputError(f"weight is {weight:g}", "Give a number above 0.")
+    if neighbours < 0:
+        raise BadInputError(f"neighbours is {neighbours}", "Give a whole number from 0 up.")
     similar = Cosine(pool.rows(np.arange(len(pool))))
-    own = (1.0 + np.einsum("ij,ij->i", similar.units, similar.units, dtype=np.float64)) / 2.0
-    merit = weight * similar.sums() - own
-    taken = np.empty(count, dtype=np.int64)
-    gains = np.empty(count)
-    for place in range(count):
-        row = int(merit.argmax())
-        taken[place], gains[place] = row, merit[row]
-        merit -= 2.0 * similar.columns(np.array([row]))[:, 0].astype(np.float64)
-        merit[row] = -np.inf
-    return Picks(taken, gains)
+    cut = _Near(similar.graph(neighbours), weight) if neighbours else _Cut(similar, weight)
+    return Picks(*pick_greedily(cut, len(pool), count, rng, greedy, epsilon))
+
+
+class _Cut:
+    """Likeness to all, and to the picks: both follow from sums of unit rows."""
+
+    def __init__(self, similar: Cosine, weight: float) -> None:
+        self.units = similar.units
+        own = np.einsum("ij,ij->i", self.units, self.units, dtype=np.float64)
+        self.merit = weight * similar.sums() - (1.0 + own) / 2.0
+        self.total = np.zeros(self.units.shape[1])
+        self.picks = 0
+
+    def first_gains(self) -> np.ndarray:
+        """(n,) gain of each row as the first pick."""
+        return self.merit
+
+    def gains(self, rows: np.ndarray) -> np.ndarray:
+        """What each of some rows would add now."""
+        return np.asarray(self.merit[rows] - self.picks - self._towards(rows))
+
+    def add(self, row: int) -> None:
+        """Row is picked."""
+        self.total += self.units[row]
+        self.picks += 1
+
+    def renewed(self) -> None:
+        """Looking at one row is cheap enough."""
+
+    def _towards(self, rows: np.ndarray) -> np.ndarray:
+        """Sum of cosines to the picks; of many rows by one product in float32."""
+        if 2 * len(rows) > len(self.units):
+            return np.asarray((self.units @ self.total.astype(np.float32))[rows])
+        return np.asarray(np.einsum("ij,j->i", self.units[rows], self.total))
+
+
+class _Near:
+    """The same where only neighbours are alike at all."""
+
+    def __init__(self, graph: csr_array, weight: float) -> None:
+        self.graph = graph
+        self.merit = weight * np.asarray(graph.sum(axis=1)) - graph.diagonal()
+
+    def first_gains(self) -> np.ndarray:
+        """(n,) gain of each row as the first pick."""
+        return self.merit.copy()
+
+    def gains(self, rows: np.ndarray) -> np.ndarray:
+        """What each of some rows would add now."""
+        return np.asarray(self.merit[rows])
+
+    def add(self, row: int) -> None:
+        """Row is picked: its neighbours are worth less."""
+        edge = slice(self.graph.indptr[row], self.graph.indptr[row + 1])
+        self.merit[self.graph.indices[edge]] -= 2.0 * self.graph.data[edge]
+
+    def renewed(self) -> None:
+        """Looking at one row is cheap enough."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
+from sklearn.neighbors import NearestNeighbors
 
 BLOCK_BYTES = 64 * 2**20
 """Products held at a time."""
@@ -32,6 +33,20 @@ class Cosine:
         made *= 0.5
         return np.asarray(made)
 
+    def halves(self, places: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+        """(m, k) cos / 2 of ``places`` to some rows."""
+        return np.asarray((self.units[places] * np.float32(0.5)) @ self.units[rows].T)
+
+    def graph(self, count: int) -> csr_array:
+        """(n, n) sparse similarities: of each row to itself, and where either is a neighbour.
+
+        Args:
+            count: Nearest other rows of each.
+        """
+        places, distance = nearest_neighbours(self.units, count)
+        near = np.maximum(1.0 - distance**2 / 4.0, 1e-12)  # of unit rows; an edge is never 0
+        return csr_array(symmetric_graph(places, near) + eye_array(len(self), format="csr"))
+
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """(m, n) similarities of consecutive rows to all."""
         size = max(1, BLOCK_BYTES // (4 * len(self)))
@@ -57,22 +72,15 @@ def nearest_neighbours(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
         order of their positions.
     """
     count = min(count, len(rows) - 1)
-    centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    squared = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
-    places = np.empty((len(rows), count), dtype=np.int64)
-    distance = np.empty((len(rows), count))
-    size = max(1, BLOCK_BYTES // (8 * len(rows)))
-    for start in range(0, len(rows), size):
-        part = np.arange(start, min(start + size, len(rows)))
-        far = squared[part, None] + squared - 2.0 * (centred[part] @ centred.T).astype(np.float64)
-        far[np.arange(len(part)), part] = np.inf
-        near = np.argpartition(far, count - 1, axis=1)[:, :count] if count else part[:, None][:, :0]
-        apart = centred[near].astype(np.float64) - centred[part, None]
-        exact = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
-        order = np.lexsort((near, exact), axis=1)
-        places[part] = np.take_along_axis(near, order, axis=1)
-        distance[part] = np.take_along_axis(exact, order, axis=1)
-    return places, distance
+    if count < 1:
+        return np.empty((len(rows), 0), dtype=np.int64), np.empty((len(rows), 0))
+    known = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows)
+    distance, places = known.kneighbors()
+    order = np.lexsort((places, distance), axis=1)
+    return (
+        np.take_along_axis(places, order, axis=1),
+        np.take_along_axis(distance, order, axis=1).astype(np.float64),
+    )
 
 
 def symmetric_graph(places: np.ndarray, values: np.ndarray) -> csr_array:

@@ -142,11 +142,61 @@ def value(rows, taken):
 @given(SEEDS)
 def test_lazy_is_naive(seed):
     rows = cloud(seed, 50, 3)
+    rows[40:] = rows[:10]  # ties
     lazy, naive = (pick(rows, 12, "facility-location", greedy=g) for g in ("lazy", "naive"))
     assert lazy.rows.tolist() == naive.rows.tolist()
-    np.testing.assert_allclose(lazy.gains, naive.gains, rtol=1e-5)
+    assert lazy.gains.tolist() == naive.gains.tolist()
     assert (np.diff(lazy.gains) <= 1e-4).all()
     assert lazy.gains.sum() == pytest.approx(value(rows, lazy.rows), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["facility-location", "graph-cut"])
+@given(SEEDS, st.sampled_from([0, 3, 39]))
+def test_lazy_is_naive_among_neighbours_too(method, seed, neighbours):
+    rows = cloud(seed)
+    lazy, naive = (
+        pick(rows, 25, method, greedy=greedy, neighbours=neighbours) for greedy in ("lazy", "naive")
+    )
+    assert lazy.rows.tolist() == naive.rows.tolist()
+    np.testing.assert_allclose(lazy.gains, naive.gains, rtol=1e-6, atol=1e-4)
+    if neighbours == 39:  # all are neighbours
+        dense = pick(rows, 25, method)
+        assert lazy.rows[:5].tolist() == dense.rows[:5].tolist()
+        np.testing.assert_allclose(lazy.gains, dense.gains, atol=1e-4)
+
+
+@given(SEEDS)
+def test_facility_location_among_neighbours_is_its_definition(seed):
+    rows = cloud(seed, 30, 3)
+    similar = Cosine(rows).columns(np.arange(30)).astype(np.float64)
+    np.fill_diagonal(similar, np.inf)
+    near = np.argsort(-similar, axis=1)[:, : 4 + 1]  # itself and four
+    alike = np.zeros((30, 30), bool)
+    np.put_along_axis(alike, near, True, axis=1)
+    np.fill_diagonal(similar, 1.0)
+    similar *= alike | alike.T
+    made = pick(rows, 6, "facility-location", neighbours=4)
+    best = np.zeros(30)
+    for row, gain in zip(made.rows, made.gains, strict=True):
+        every = np.maximum(similar - best[:, None], 0).sum(axis=0)
+        assert gain == pytest.approx(every.max(), abs=1e-4)
+        assert every[row] == pytest.approx(every.max(), abs=1e-4)
+        best = np.maximum(best, similar[:, row])
+    assert made.weights.sum() == 30
+
+
+@pytest.mark.parametrize("method", ["facility-location", "graph-cut"])
+def test_options_out_of_range(method):
+    for options in ({"neighbours": -1}, {"greedy": "eager"}, {"epsilon": 0.0}):
+        with pytest.raises(BadInputError, match=next(iter(options))):
+            pick(cloud(0), 3, method, **options)
+
+
+def test_many_renewals_change_no_gain():
+    rows = cloud(5, 400, 8)  # large enough that bounds are brought up to date all at once
+    lazy, naive = (pick(rows, 60, "facility-location", greedy=g) for g in ("lazy", "naive"))
+    assert lazy.rows.tolist() == naive.rows.tolist()
+    assert lazy.gains.tolist() == naive.gains.tolist()
 
 
 @given(SEEDS, st.integers(1, 4))
@@ -161,6 +211,9 @@ def test_stochastic_comes_close():
     exact = value(rows, pick(rows, 20, "facility-location").rows)
     loose = value(rows, pick(rows, 20, "facility-location", greedy="stochastic").rows)
     assert loose > 0.97 * exact  # greedy is not the best either
+    whole = pick(rows, 20, "graph-cut").gains.sum()
+    drawn = pick(rows, 20, "graph-cut", greedy="stochastic").gains.sum()
+    assert 0.97 * whole < drawn < 1.001 * whole
 
 
 def test_weights_are_who_is_most_like_whom():
