@@ -230,7 +230,7 @@ def metrics_and_encoder(settings: PruneConfig) -> tuple[list[Metric], Models]:
 
 
 def _as_before(settings: PruneConfig, run: Run) -> PruneConfig:
-    """The options, those of reading and embedding as the run was made."""
+    """The options, those of reading and embedding as of the run; its groups, if none are given."""
     stored = checked(PruneConfig, run.manifest["options"], str(run.folder / "run.json"))
     default = PruneConfig()
     for name in READING:
@@ -240,7 +240,8 @@ def _as_before(settings: PruneConfig, run: Run) -> PruneConfig:
                 f"--{name.replace('_', '-')} is that of the first time for a corpus pruned before.",
                 "Prune from the pictures again.",
             )
-    return settings.model_copy(update={name: getattr(stored, name) for name in READING})
+    kept = {name: getattr(stored, name) for name in READING}
+    return settings.model_copy(update=kept | {"group": settings.group or stored.group})
 
 
 def _grouped(pattern: str, id_: str) -> str:

@@ -1,4 +1,4 @@
-"""The mapping pass of a run on Ray: two passes of workers, then the run is put together."""
+"""The mapping pass of a run on Ray: workers write shards, then the run is put together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data_cards.errors import BadInputError
 from scoring.cluster.assemble import assemble
+from scoring.cluster.claims import Claims
 from scoring.cluster.connect import (
     ClusterOptions,
     connected,
@@ -26,12 +27,11 @@ from scoring.cluster.connect import (
 )
 from scoring.cluster.parts import VERSION, Parts
 from scoring.cluster.reading import Read, shards_of
-from scoring.cluster.workers import ImagePass, Job, Make, SamplePass
+from scoring.cluster.workers import Job, Make, RepeatPass, ShardPass
 from scoring.engine import EngineOptions, Mapped, Mapping, open_mapper
 from scoring.images import DECODE_VERSION
 from scoring.judge.base import Usage
 from scoring.metric import metric_key
-from scoring.store import KEY_BYTES
 
 Progress = Callable[[str, int, int | None], None]
 OnShard = Callable[[dict[str, Any]], None]
@@ -59,7 +59,8 @@ def map_on_ray(
         seen: Files and folders that all nodes must see beside the cache, by what they are.
         identity: What else says which data these are, so that finished shards are used again.
         embed: As for the engine.
-        on_shard: Hears of each finished shard: pass, number, rows, node, pid, fresh.
+        on_shard: Hears of each shard: number, rows, bad, node, pid, fresh, and whether it is
+            written or left until others are through.
     """
     return partial(
         _map, _Plan(read, make, options, cluster, seen or {}, tuple(identity), embed, on_shard)
@@ -78,25 +79,6 @@ class _Plan:
     on_shard: OnShard
 
 
-@dataclass
-class _Shards:
-    """What the driver knows of the shards, by number."""
-
-    rows: dict[int, int] = field(default_factory=dict)
-    content: dict[int, bytes] = field(default_factory=dict)
-
-    def foreign(self) -> list[bytes]:
-        """Per shard, the contents that an earlier shard has, too."""
-        seen: set[bytes] = set()
-        lists = []
-        for number in range(len(self.rows)):
-            joined = self.content.pop(number)
-            own = dict.fromkeys(joined[i : i + KEY_BYTES] for i in range(0, len(joined), KEY_BYTES))
-            lists.append(b"".join(key for key in own if key in seen))
-            seen.update(own)
-        return lists
-
-
 def _map(plan: _Plan, folder: Path, total: int | None, on_progress: Progress) -> Mapped:
     metrics, models = plan.make(1)
     told = [plan.identity, plan.options.limits, plan.options.thumbnail, plan.options.shard_rows]
@@ -112,11 +94,11 @@ def _map(plan: _Plan, folder: Path, total: int | None, on_progress: Progress) ->
     mapped = Mapped(judged=Usage() if models.judge is not None else None)
     with _alone(parts.folder), connected(plan.cluster), _data_settings():
         refuse_unshared(require_ray(), {**seen, "the folder": job.home})
-        shards = _images(plan, job, mapped, total, on_progress)
-        _samples(plan, job, mapped, shards, on_progress)
+        with _claims() as claims:
+            count = _shards(plan, replace(job, claims=claims), mapped, total, on_progress)
         mapper = open_mapper(metrics, models, plan.options, embed=plan.embed)
         try:
-            assemble(parts, len(shards.rows), folder, mapper, plan.options, on_progress)
+            assemble(parts, count, folder, mapper, plan.options, on_progress)
         finally:
             mapper.images.close()
         shutil.rmtree(parts.folder, ignore_errors=True)
@@ -142,42 +124,49 @@ def _alone(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _images(
-    plan: _Plan, job: Job, mapped: Mapped, total: int | None, on_progress: Progress
-) -> _Shards:
-    shards = _Shards()
-    data = shards_of(plan.read, plan.options.shard_rows, job.home)
-    done = 0
-    for row in _rows(data, ImagePass, job, plan.cluster):
-        shards.rows[row["number"]] = row["rows"]
-        shards.content[row["number"]] = row["content"]
-        mapped.status.update({"ok": row["rows"] - row["bad"], "bad": row["bad"]})
-        done += row["rows"]
-        on_progress("images", done, total if total is None else max(total, done))
-        _heard(plan, mapped, "images", row)
-    mapped.status = +mapped.status
-    return shards
+def _shards(plan: _Plan, job: Job, mapped: Mapped, total: int | None, on_progress: Progress) -> int:
+    """All shards, each written; how many there are.
 
-
-def _samples(plan: _Plan, job: Job, mapped: Mapped, shards: _Shards, on_progress: Progress) -> None:
-    """Score; shards with samples that an earlier one has are written when all are scored."""
+    A shard with samples that another worker is scoring, or has scored, is left until all others
+    are through: who opens the stores then finds them.
+    """
     import ray
 
-    items = [
-        {"number": number, "foreign": foreign} for number, foreign in enumerate(shards.foreign())
-    ]
-    total, done = sum(shards.rows.values()), 0
-    while items:
-        data = ray.data.from_items(items, override_num_blocks=len(items))
-        left = []
-        for row in _rows(data, SamplePass, job, plan.cluster):
-            if row["written"]:
-                done += row["rows"]
-            else:
-                left.append({"number": row["number"], "foreign": b""})
-            on_progress("score", done, total)
-            _heard(plan, mapped, "samples", row)
-        items = left
+    count = done = 0
+    left: list[dict[str, Any]] = []
+    data = shards_of(plan.read, plan.options.shard_rows, job.home)
+    for row in _rows(data, ShardPass, job, plan.cluster):
+        count += 1
+        mapped.status.update({"ok": row["rows"] - row["bad"], "bad": row["bad"]})
+        if row["written"]:
+            done += row["rows"]
+        else:
+            left.append({"number": row["number"]})
+        on_progress("score", done, total if total is None else max(total, done))
+        _heard(plan, mapped, row)
+    mapped.status = +mapped.status
+    if left:
+        data = ray.data.from_items(left, override_num_blocks=len(left))
+        for row in _rows(data, RepeatPass, job, plan.cluster):
+            done += row["rows"]
+            on_progress("score", done, total if total is None else max(total, done))
+            _heard(plan, mapped, row)
+    return count
+
+
+@contextmanager
+def _claims() -> Iterator[Any]:
+    """The actor that knows which shard scores what, where the driver is: it dies with it only."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    remote: Any = ray.remote(num_cpus=0)(Claims)
+    actor = remote.options(scheduling_strategy=here).remote()
+    try:
+        yield actor
+    finally:
+        ray.kill(actor)
 
 
 def _rows(data: Any, worker: type, job: Job, cluster: ClusterOptions) -> Iterator[dict[str, Any]]:
@@ -252,7 +241,7 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _heard(plan: _Plan, mapped: Mapped, stage: str, row: dict[str, Any]) -> None:
+def _heard(plan: _Plan, mapped: Mapped, row: dict[str, Any]) -> None:
     told = json.loads(row.pop("told"))
     mapped.computed.update(told["computed"])
     mapped.unfinished.update(told["unfinished"])
@@ -260,7 +249,7 @@ def _heard(plan: _Plan, mapped: Mapped, stage: str, row: dict[str, Any]) -> None
         mapped.seconds[name] = mapped.seconds.get(name, 0.0) + seconds
     if mapped.judged is not None and "judged" in told:
         mapped.judged = _sum(mapped.judged, told["judged"])
-    plan.on_shard({"pass": stage, **{key: row[key] for key in row if key != "content"}})
+    plan.on_shard(row)
 
 
 def _sum(usage: Usage, more: dict[str, Any]) -> Usage:

@@ -1,10 +1,11 @@
-"""What a worker does with a shard: one pass over its images, one over its samples."""
+"""What a worker does with a shard: its images, then its samples, then its files."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
+from scoring.cluster.claims import ANYBODY, split
 from scoring.cluster.parts import Parts, unpacked
 from scoring.engine import (
     EngineOptions,
@@ -29,7 +31,7 @@ from scoring.judge.base import Usage
 from scoring.memory import release_freed
 from scoring.metric import Metric, Models
 from scoring.shards import Shard, prepared_shards
-from scoring.store import KEY_BYTES, MissingKeyError
+from scoring.store import MissingKeyError
 
 Make = Callable[[int], tuple[list[Metric], Models]]
 Batch = dict[str, np.ndarray]
@@ -48,6 +50,7 @@ class Job:
         home: The driver's working directory, which relative paths start from.
         seen: What a node must see, by what it is.
         run: Of this run alone.
+        claims: Handle of the actor :class:`scoring.cluster.claims.Claims`.
         workers: How many there are at the start.
         cpus: Of a worker.
         gpus: Likewise.
@@ -60,6 +63,7 @@ class Job:
     home: Path
     seen: Mapping[str, Path]
     run: str
+    claims: Any = None
     workers: int = 1
     cpus: int = 1
     gpus: float = 0.0
@@ -74,6 +78,7 @@ class _Worker:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.me = uuid.uuid4().hex
         self._told = Mapped()
         self._refused: BadInputError | None = None
         if not job.gpus:
@@ -105,6 +110,33 @@ class _Worker:
         judge = self.models.judge
         return judge.usage.copy() if judge is not None else Usage()
 
+    def _before(self, number: int, key: str) -> dict[str, Any] | None:
+        """What to say of a shard that is through already; else ``None``."""
+        parts = self.job.parts
+        if not parts.has_scored(number, key):
+            return None
+        before = parts.told(number)
+        # rows that failed for now are asked again by the next run, not by this one
+        if before.get("unfinished") and before["run"] != self.job.run:
+            return None
+        return {"computed": {}, "seconds": {}, "unfinished": before.get("unfinished", {})}
+
+    def _write(self, number: int, key: str, shard: Shard) -> dict[str, Any]:
+        mapper, parts = self.mapper, self.job.parts
+        columns, notes, vectors = map_finished(shard, mapper)
+        with mapper.clock("write"):
+            work = parts.begin_scored(number)
+            writer = open_writer(work, mapper, self.job.options)
+            try:
+                writer.write(shard, columns, notes, vectors)
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
+        told = self._since()
+        parts.end_scored(work, number, key, told | {"run": self.job.run})
+        return told
+
     def _since(self) -> dict[str, Any]:
         """What was computed since it was last asked."""
         now = mapped_by(self.mapper, Counter(), None)
@@ -122,35 +154,42 @@ class _Worker:
         return told
 
 
-class ImagePass(_Worker):
-    """First pass: the images of a shard, and which samples are good."""
+class ShardPass(_Worker):
+    """A shard from its records to its columns, written where the run is put together from."""
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         """Rows ``number`` and ``samples`` to what is known of each shard."""
         self._ready()
         for number, data in zip(batch["number"].tolist(), batch["samples"], strict=True):
-            yield _row(self._read(number, bytes(data)))
+            yield _row(self._shard(number, bytes(data)))
 
-    def _read(self, number: int, data: bytes) -> dict[str, Any]:
-        parts = self.job.parts
+    def _shard(self, number: int, data: bytes) -> dict[str, Any]:
         samples = unpacked(data)
-        key = parts.key(data, samples)
+        key = self.job.parts.key(data, samples)
+        shard, fresh = self._read(number, key, samples)
+        words = b"".join(shard.contents[i] for i in shard.good if not shard.samples[i].is_picture)
+        foreign = self._claim(number, words if self.mapper.metrics else b"")
+        told = self._before(number, key)
+        scored = told is None
+        if told is None:
+            told = self._fill(shard, foreign) if foreign else self._write(number, key, shard)
+            release_freed()
+        self._stored(number, scored)
+        written = not (scored and foreign)
+        return _said(number, shard, fresh or scored, written, told)
+
+    def _read(self, number: int, key: str, samples: list[Sample]) -> tuple[Shard, bool]:
+        """The shard with its images through, and whether that had to be done."""
+        parts = self.job.parts
         before = parts.read(number)
         if before is not None and before[0] == key and self._complete(before[1]):
-            shard, fresh = before[1], False
-        else:
-            shard, fresh = self._finish(samples), True
-            parts.write_read(number, key, shard, self._shown())
-        worded = [i for i in shard.good if not shard.samples[i].is_picture]
-        return {
-            "number": number,
-            "rows": len(shard),
-            "bad": len(shard) - len(shard.good),
-            "content": b"".join(shard.contents[i] for i in worded) if self.mapper.metrics else b"",
-            "fresh": fresh,
-            **_here(),
-            "told": json.dumps(self._since()),
-        }
+            return before[1], False
+        images = self.mapper.images
+        with self.mapper.clock("images"):
+            (shard,) = prepared_shards(samples, images, max(1, len(samples)))
+            shard.finish_images(images)
+        parts.write_read(number, key, shard, self._shown())
+        return shard, True
 
     def _complete(self, shard: Shard) -> bool:
         """Whether the stores still hold what was computed for a shard that was through."""
@@ -162,70 +201,25 @@ class ImagePass(_Worker):
             key in store for store in stores for key in good
         )
 
-    def _finish(self, samples: list[Sample]) -> Shard:
-        images = self.mapper.images
-        with self.mapper.clock("images"):
-            (shard,) = prepared_shards(samples, images, max(1, len(samples)))
-            shard.finish_images(images)
-        release_freed()
-        return shard
-
     def _shown(self) -> bool:
-        """Whether a metric of the second pass looks at the pictures themselves."""
+        """Whether a metric looks at the pictures themselves."""
         return any("judge" in metric.spec.needs for metric in self.mapper.metrics)
 
+    def _claim(self, number: int, contents: bytes) -> set[bytes]:
+        import ray
 
-class SamplePass(_Worker):
-    """Second pass: every column of a shard, written where the run is put together from."""
+        assert self.job.claims is not None
+        foreign: bytes = ray.get(self.job.claims.claim.remote(number, contents, self.me))
+        return set(split(foreign))
 
-    def __call__(self, batch: Batch) -> Iterator[Batch]:
-        """Rows ``number`` and ``foreign`` (contents scored with an earlier shard)."""
-        self._ready()
-        for number, foreign in zip(batch["number"].tolist(), batch["foreign"], strict=True):
-            yield _row(self._score(number, _contents(bytes(foreign))))
+    def _stored(self, number: int, now: bool) -> None:
+        import ray
 
-    def _score(self, number: int, foreign: set[bytes]) -> dict[str, Any]:
-        parts = self.job.parts
-        found = parts.read(number)
-        if found is None:
-            raise BadInputError(
-                f"{parts.read_file(number)} is gone, which was written a moment ago.",
-                "Let nothing else write there, and type the same again.",
-            )
-        key, shard = found
-        before = parts.told(number) if parts.has_scored(number, key) else None
-        # rows that failed for now are asked again by the next run, not by this one
-        again = before is not None and before.get("unfinished") and before["run"] != self.job.run
-        fresh = before is None or bool(again)
-        if fresh:
-            try:
-                told = self._map(number, key, shard, foreign)
-            except MissingKeyError:
-                self._open()  # what others stored since this worker opened the stores
-                with _stores_are_shared():
-                    told = self._map(number, key, shard, foreign)
-            release_freed()
-        else:
-            assert before is not None
-            told = {"computed": {}, "seconds": {}, "unfinished": before.get("unfinished", {})}
-        return {
-            "number": number,
-            "rows": len(shard),
-            "bad": len(shard) - len(shard.good),
-            "written": not foreign or not fresh,
-            "fresh": fresh,
-            **_here(),
-            "told": json.dumps(told),
-        }
+        assert self.job.claims is not None
+        ray.get(self.job.claims.stored.remote(number, self.me if now else ANYBODY))
 
-    def _map(self, number: int, key: str, shard: Shard, foreign: set[bytes]) -> dict[str, Any]:
-        if foreign:
-            self._fill(shard, foreign)
-            return self._since() | {"unfinished": {}}  # they are counted when it is written
-        return self._write(number, key, shard)
-
-    def _fill(self, shard: Shard, foreign: set[bytes]) -> None:
-        """Score into the stores what stands in this shard first."""
+    def _fill(self, shard: Shard, foreign: set[bytes]) -> dict[str, Any]:
+        """Score into the stores what no other shard has claimed."""
         own = [i for i in range(len(shard)) if shard.contents[i] not in foreign]
         part = Shard(
             [shard.samples[i] for i in own],
@@ -234,22 +228,34 @@ class SamplePass(_Worker):
             [shard.contents[i] for i in own],
         )
         map_finished(part, self.mapper)
+        return self._since() | {"unfinished": {}}  # they are counted when it is written
 
-    def _write(self, number: int, key: str, shard: Shard) -> dict[str, Any]:
-        mapper, parts = self.mapper, self.job.parts
-        columns, notes, vectors = map_finished(shard, mapper)
-        with mapper.clock("write"):
-            work = parts.begin_scored(number)
-            writer = open_writer(work, mapper, self.job.options)
-            try:
-                writer.write(shard, columns, notes, vectors)
-                writer.close()
-            except BaseException:
-                writer.abandon()
-                raise
-        told = self._since()
-        parts.end_scored(work, number, key, told | {"run": self.job.run})
-        return told
+
+class RepeatPass(_Worker):
+    """What was left of the first pass: shards with samples that other workers have scored."""
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        """Rows ``number`` to what is known of each shard."""
+        self._ready()
+        for number in batch["number"].tolist():
+            yield _row(self._again(number))
+
+    def _again(self, number: int) -> dict[str, Any]:
+        parts = self.job.parts
+        found = parts.read(number)
+        if found is None:
+            raise BadInputError(
+                f"{parts.read_file(number)} is gone, which was written a moment ago.",
+                "Let nothing else write there, and type the same again.",
+            )
+        key, shard = found
+        told = self._before(number, key)
+        fresh = told is None
+        if told is None:
+            with _stores_are_shared():
+                told = self._write(number, key, shard)
+            release_freed()
+        return _said(number, shard, fresh, True, told)
 
 
 @contextmanager
@@ -285,8 +291,18 @@ def more(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value - before.get(name, 0) for name, value in now.items()}
 
 
-def _contents(joined: bytes) -> set[bytes]:
-    return {joined[i : i + KEY_BYTES] for i in range(0, len(joined), KEY_BYTES)}
+def _said(
+    number: int, shard: Shard, fresh: bool, written: bool, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "number": number,
+        "rows": len(shard),
+        "bad": len(shard) - len(shard.good),
+        "fresh": fresh,
+        "written": written,
+        **_here(),
+        "told": json.dumps(told),
+    }
 
 
 def _here() -> dict[str, Any]:
@@ -296,8 +312,4 @@ def _here() -> dict[str, Any]:
 
 
 def _row(values: dict[str, Any]) -> Batch:
-    row = {}
-    for name, value in values.items():
-        row[name] = np.empty(1, object) if isinstance(value, bytes) else np.array([value])
-        row[name][0] = value
-    return row
+    return {name: np.array([value]) for name, value in values.items()}

@@ -99,6 +99,18 @@ def test_the_same_again_gives_the_same_and_runs_no_model(pictures, cache, tmp_pa
     assert len(vectors) == 161 and np.isnan(vectors).any(axis=1).sum() == 1
 
 
+def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
+    options = {"strategy": "hard", "probe": "none", "robust": False}
+    prune(pictures, tmp_path / "a", cache=cache, group="([0-9])", **options)
+
+    def group_of(name, **given):
+        prune(tmp_path / "a", tmp_path / name, keep=0.3, **options, **given)
+        return json.loads((tmp_path / name / "manifest.json").read_text())["options"]["group"]
+
+    assert group_of("b") == "([0-9])"
+    assert group_of("c", group=".*") == ".*"
+
+
 def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     made = prune(
         pictures, tmp_path / "out", cache=cache, count=12, strategy="moderate", probe="none",
