@@ -144,13 +144,11 @@ class Bench:
 
     @property
     def key(self) -> str:
-        """Hash of model, target and every option but seed and length: what outcomes depend on."""
+        """Hash of model, target and every option that is the same for all trainings."""
         from scoring.store import content_key
 
-        deciding = self.options.deciding()
-        for name in ("seed", "steps", "epochs"):
-            deciding.pop(name)
-        return content_key(self.model_key, repr(deciding), data_hash(self.target)).hex()
+        told = (self.model_key, repr(self.options.shared()), data_hash(self.target))
+        return content_key(*told).hex()
 
     def run(
         self,

@@ -144,6 +144,14 @@ class FinetuneOptions:
             unused |= {field.name for field in fields(self) if field.name.startswith("lora_")}
         return {name: value for name, value in self.record().items() if name not in unused}
 
+    def shared(self) -> dict[str, Any]:
+        """Of these, what many short trainings have in common: length and order are their own.
+
+        The seed stays where it draws the weights that every training begins with.
+        """
+        own = {"steps", "epochs"} | ({"seed"} if self.train != "lora" else set())
+        return {name: value for name, value in self.deciding().items() if name not in own}
+
 
 def _require(value: Any, name: str, words: str, holds: Any) -> None:
     if value is not None and not (math.isfinite(value) and holds(value)):

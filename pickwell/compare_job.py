@@ -136,6 +136,7 @@ def compare(
         steps=settings.steps,
         epochs=settings.epochs,
         batch=settings.batch_size * settings.gradient_accumulation,
+        first=settings.seed,
     )
     trainings = open_trainings(
         pool, target, settings, opened.folder / "labels", on_progress, on_source

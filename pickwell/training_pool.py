@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from data_cards.errors import BadInputError
@@ -35,6 +36,12 @@ class TrainingPool:
     ids: tuple[str, ...]
     judged: Judged
     candidates: Candidates
+
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """Id to a hash of text and pictures."""
+        content = self.run.samples(["content"])["content"].to_pylist()
+        return {id_: content[row].hex() for id_, row in zip(self.ids, self.rows, strict=True)}
 
     def samples(self) -> Iterator[Sample]:
         """The samples, read again from the run's input; ids are the run's."""

@@ -76,7 +76,7 @@ class Trainings:
         """Opened anew: other processes may have added to it."""
         from finetune.labels.outcomes import Ledger
 
-        return Ledger(self.folder / OUTCOMES, self.bench.key)
+        return Ledger(self.folder / OUTCOMES, self.bench.key, self.pool.contents)
 
     def do(self, tasks: Sequence[Task], command: Sequence[str]) -> int:
         """Train what is missing: here, or on several devices.

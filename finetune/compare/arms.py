@@ -65,30 +65,33 @@ def cells(
     steps: int | None,
     epochs: float | None,
     batch: int,
+    first: int = 0,
 ) -> list[Cell]:
     """What is to be trained.
 
     Args:
         arms: All of them; one that is the whole pool has the same trainings at every budget.
         budgets: Each budget with the names of the arms that are trained at it.
-        seeds: How many, counted from 0; a seed decides random picks and the order of the data.
+        seeds: How many; a seed decides random picks and the order of the data.
         steps: Steps for the rule ``"steps"``; ``None`` leaves the rule out.
         epochs: Passes for the rule ``"epochs"``; ``None`` leaves the rule out.
         batch: Samples in one optimiser step: what turns passes into steps.
+        first: The first seed.
     """
+    turns = range(first, first + seeds)
     found = []
     for budget, names in budgets.items():
         for arm in arms:
             if arm.name not in names:
                 continue
-            chosen = [tuple(arm.choose(budget, seed)) for seed in range(seeds)]
+            chosen = [(tuple(arm.choose(budget, seed)), seed) for seed in turns]
             if steps is not None:
-                tasks = tuple(Task(ids, seed, steps) for seed, ids in enumerate(chosen))
+                tasks = tuple(Task(ids, seed, steps) for ids, seed in chosen)
                 found.append(Cell(arm.name, budget, "steps", tasks))
             if epochs is not None:
                 tasks = tuple(
                     Task(ids, seed, math.ceil(epochs * math.ceil(len(ids) / batch)))
-                    for seed, ids in enumerate(chosen[: arm.long_seeds])
+                    for ids, seed in chosen[: arm.long_seeds]
                 )
                 found.append(Cell(arm.name, budget, "epochs", tasks))
     return found

@@ -80,13 +80,10 @@ class ExternalBench:
 
     @property
     def key(self) -> str:
-        """Hash of model, command and every option but seed and length."""
+        """Hash of model, command and every option that is the same for all trainings."""
         from scoring.store import content_key
 
-        deciding = self.options.deciding()
-        for name in ("seed", "steps", "epochs"):
-            deciding.pop(name)
-        told = (self.model_key, repr(deciding), self.command, str(self.metric))
+        told = (self.model_key, repr(self.options.shared()), self.command, str(self.metric))
         return content_key(*told).hex()
 
     @cached_property

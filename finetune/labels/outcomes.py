@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -48,9 +48,15 @@ class Task:
     seed: int
     steps: int
 
-    def key(self, bench: str) -> bytes:
-        """Address of its outcome under a bench's key; the order of the ids does not matter."""
-        told = [sorted(self.ids), self.seed, self.steps]
+    def key(self, bench: str, contents: Mapping[str, str] | None = None) -> bytes:
+        """Address of its outcome; the order of the ids does not matter.
+
+        Args:
+            bench: Key of the bench.
+            contents: Id to a hash of what the sample holds, which may change under the same id.
+        """
+        known = contents or {}
+        told = [[[id_, known.get(id_, "")] for id_ in sorted(self.ids)], self.seed, self.steps]
         return content_key(bench, json.dumps(told))
 
 
@@ -99,15 +105,20 @@ class Ledger:
     Args:
         folder: Of the store.
         bench: Key of the bench, see :attr:`finetune.bench.Bench.key`.
+        contents: Id to a hash of what the sample holds: another one is another training.
     """
 
-    def __init__(self, folder: Path, bench: str) -> None:
-        self.folder, self.bench = folder, bench
+    def __init__(self, folder: Path, bench: str, contents: Mapping[str, str] | None = None) -> None:
+        self.folder, self.bench, self.contents = folder, bench, contents
         self._store = KeyedStore(folder, OUTCOMES)
+
+    def key(self, task: Task) -> bytes:
+        """Where the outcome of a task is kept."""
+        return task.key(self.bench, self.contents)
 
     def missing(self, tasks: Sequence[Task]) -> list[Task]:
         """Those without an outcome, each once."""
-        keys = {task.key(self.bench): task for task in tasks}
+        keys = {self.key(task): task for task in tasks}
         return [keys[key] for key in self._store.missing(keys)]
 
     def do(
@@ -144,7 +155,7 @@ class Ledger:
                 "passes": made.passes,
             }
             table = pa.Table.from_pylist([row], schema=OUTCOMES)
-            self._store.append([task.key(self.bench)], table)
+            self._store.append([self.key(task)], table)
             on_progress(number, len(mine))
         return len(waiting)
 
@@ -154,7 +165,7 @@ class Ledger:
         Raises:
             KeyError: One is not.
         """
-        table = self._store.take([task.key(self.bench) for task in tasks])
+        table = self._store.take([self.key(task) for task in tasks])
         tokens = table["tokens"].to_pylist()
         return Outcomes(
             losses=np.array(table["losses"].to_pylist(), np.float64),

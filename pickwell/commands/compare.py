@@ -74,7 +74,7 @@ def compare(
     split: Split = None,
     instruction: Instruction = None,
     trust_remote_code: TrustRemoteCode = None,
-    seed: int = typer.Option(None, help="Seed of choices and intervals."),
+    seed: int = typer.Option(None, help="First seed of draws and orders; of intervals."),
     config: ConfigFile = None,
 ) -> None:
     """Train on what each arm chooses, all alike; type it again to go on."""

@@ -131,3 +131,40 @@ def test_the_ledger_trains_once_and_shares_the_work(bench_of, samples, tmp_path)
     assert np.array_equal(found.losses[2], direct.losses)
     assert found.quality.shape == (4,) and (found.errors(range(6)) > 0).all()
     assert Ledger(tmp_path / "outcomes", "other").missing(tasks) == tasks
+
+
+def test_an_interrupted_ledger_loses_the_training_in_hand_alone(bench_of, samples, tmp_path):
+    bench = bench_of(train="projector")
+    ids = tuple(sample.id for sample in samples[:14])
+    tasks = [Task(ids[start : start + 5], 0, steps=1) for start in (0, 3, 6, 9)]
+
+    class Stops:
+        done = 0
+
+        def run(self, *args, **options):
+            if self.done == 2:
+                raise KeyboardInterrupt
+            self.done += 1
+            return bench.run(*args, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        Ledger(tmp_path, bench.key).do(tasks, Stops)
+    assert Ledger(tmp_path, bench.key).missing(tasks) == tasks[2:]
+    assert Ledger(tmp_path, bench.key).do(tasks, lambda: bench) == 2
+
+
+def test_what_changed_under_the_same_id_is_trained_again(tmp_path):
+    task = Task(("a", "b"), 0, 1)
+    assert task.key("bench", {"a": "1", "b": "2"}) == Task(("b", "a"), 0, 1).key(
+        "bench", {"a": "1", "b": "2", "c": "3"}
+    )
+    assert task.key("bench", {"a": "1", "b": "2"}) != task.key("bench", {"a": "1", "b": "3"})
+    assert Ledger(tmp_path, "bench", {"a": "1"}).key(task) == task.key("bench", {"a": "1"})
+
+
+def test_the_key_knows_the_seed_where_weights_are_drawn(bench_of):
+    keys = {
+        train: {bench_of(train=train, seed=seed).key for seed in (0, 1)}
+        for train in ("projector", "lora")
+    }
+    assert len(keys["projector"]) == 1 and len(keys["lora"]) == 2

@@ -59,3 +59,5 @@ def test_cells_hold_a_task_per_seed_and_rule():
     assert found[0].tasks[0].ids == found[1].tasks[0].ids
     keys = {task.key("bench") for cell in found for task in cell.tasks}
     assert len(keys) == 17
+    later = cells(arms, both, 3, steps=7, epochs=None, batch=4, first=3)
+    assert {task.seed for cell in later for task in cell.tasks} == {3, 4, 5}
