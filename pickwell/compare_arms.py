@@ -33,7 +33,8 @@ ARMS = (
 )
 """Those of ``--arms all``, in their order."""
 MORE = ("quality-only", "clusters-only", "random-above-floors")
-_COLUMNS = {"reward-only": "judge_yes", "alignment-only": "alignment"}
+_COLUMNS = {"reward-only": ("reward", "judge_yes"), "alignment-only": ("alignment",)}
+"""By what such an arm chooses: the first that the run has."""
 _OPTIONS = (
     *("by", "method", "clusters", "clustering", "space", "quality"),
     *("near_duplicate", "tempering", "seed"),
@@ -98,7 +99,9 @@ class Arms:
         elif base == "length-only":
             changes = {"by": self._length()} | changes
         elif base in _COLUMNS:
-            changes = {"by": _COLUMNS[base]} | changes
+            known = self.pool.run.columns()
+            by = next((c for c in _COLUMNS[base] if c in known), _COLUMNS[base][-1])
+            changes = {"by": by} | changes
         return self._by_select(name, changes)
 
     def _by_select(self, name: str, changes: dict[str, Any]) -> Arm:

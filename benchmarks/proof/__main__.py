@@ -38,7 +38,7 @@ def main(
         print(f"[{(time.time() - started) / 60:5.1f} min] {line}", flush=True)
 
     size = QUICK if quick else FULL
-    folder = dir / ("proof_quick" if quick else "proof")
+    folder = dir / (("proof_quick" if quick else "proof") + (f"_seed{seed}" if seed else ""))
     folder.mkdir(parents=True, exist_ok=True)
     pool = build(dir, None, seed, say=say)
     parts = make_parts(pool, folder, seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,8 +81,26 @@ def test_the_quick_proof_writes_every_table_and_the_same_again(packages, pool_ca
     for line in page.splitlines():
         if line.startswith("![") and "](" in line:
             assert (docs / line.split("](")[1].rstrip(")")).is_file()
+    assert not _test_ids_in(tmp_path / "demo")
     kept = {p.name: p.read_text() for p in (docs / "proof").glob("*.svg")}
     _, again = prove()
     assert {p.name: p.read_text() for p in (docs / "proof").glob("*.svg")} == kept
     rows = [line for line in page.splitlines() if line.startswith("|") and " s |" not in line]
     assert [r for r in again.splitlines() if r.startswith("|") and " s |" not in r] == rows
+
+
+def _test_ids_in(demo):
+    """Files of the proof (scores, quality, labels, selections) that name a test sample."""
+    ids = {row["id"] for row in json.loads((demo / "pool" / "proof_test.json").read_text())}
+    assert len(ids) > 100
+    found = []
+    for path in (demo / "proof_quick").rglob("*"):
+        if path.suffix == ".parquet" and "id" in pq.read_schema(path).names:
+            named = set(pq.read_table(path, columns=["id"])["id"].to_pylist())
+        elif path.suffix in {".json", ".csv", ".txt", ".jsonl", ".html", ".md"}:
+            text = path.read_text(errors="replace")
+            named = {id_ for id_ in ids if id_ in text}
+        else:
+            continue
+        found += [path.name] if ids & named else []
+    return found
