@@ -72,7 +72,7 @@ class FeatureCache:
             raise _refusal(model, "it has no single projector behind get_image_features")
         self.as_list = self.columns_first = False
         self.store = open_store(folder / f"vision-features-{self._identity(processor)}")
-        self._token = _image_token(model)
+        self._token = image_token(model)
 
     def fill(
         self,
@@ -269,7 +269,8 @@ def _owner(model: Any, projector: Any) -> Any:
     return owners[-1] if owners else None
 
 
-def _image_token(model: Any) -> int:
+def image_token(model: Any) -> int:
+    """Id of the token that stands in a prompt for one row of image features."""
     config = model.config
     token = getattr(config, "image_token_id", None)
     return int(token if token is not None else config.image_token_index)

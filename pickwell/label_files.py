@@ -196,7 +196,8 @@ _MEANING = {
     "influence": (
         "An effect is the cosine of the update that Adam would make on the sample and of the"
         " target's\ngradient, both after a short warm-up on random samples and projected at"
-        " random (after LESS, arXiv\n2402.04333). It approximates one small step, to the first"
+        " random (after LESS, arXiv\n2402.04333; but one checkpoint, no momentum, and second"
+        " moments of single samples' gradients). It approximates one small step, to the first"
         " order; what samples do together, and\nwhat many steps do, it does not see."
     ),
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from finetune.labels.groups import Group
-    from finetune.labels.influence import Influence
+    from finetune.labels.influence import Influence, Retest
     from finetune.labels.study import Findings, Plan
     from pickwell.training_pool import TrainingPool
     from pickwell.trainings import Trainings
@@ -29,6 +29,8 @@ SIZE = 64
 CONTENT = 10
 """Clusters of content over which designed subsets are spread as the pool is."""
 WARM_UP = 200
+RETEST = 500
+"""Samples whose influence is found a second time: enough for a rank correlation."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def label(
         clusters=trainings.bench.clusters,
         others=pool.scores(),
         found=found,
+        again=again,
     )
     result = Labelled(folder, settings.design, plan, findings, 0, _left_out(trainings, folder))
     write_labels(
@@ -140,7 +143,6 @@ def label(
             "model": trainings.bench.model_key,
             "features": names,
             "pool": len(pool.ids),
-            "influence_retest": again,
             "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
             "started": started,
         },
@@ -205,38 +207,38 @@ def _vectors(pool: TrainingPool, settings: LabelConfig) -> Any:
 
 def _influence(
     trainings: Trainings, plan: Plan, settings: LabelConfig
-) -> tuple[Influence | None, float | None]:
-    """Influence, and the rank correlation with that of another seed where repeats are asked for."""
+) -> tuple[Influence | None, Retest | None]:
+    """Influence and, where repeats are asked for, how far another seed agrees; in this process."""
     if settings.design != "influence":
         return None, None
     from finetune.bench import Bench
     from finetune.labels.groups import random_subsets
-    from finetune.labels.influence import influence
-    from finetune.labels.worth import spearman
+    from finetune.labels.influence import influence, retest
 
     bench = trainings.bench
     assert isinstance(bench, Bench)
-    size = min(WARM_UP, len(plan.ids))
-    made = []
-    for seed in range(settings.seed, settings.seed + min(settings.repeats, 2)):
-        (warm,) = random_subsets(plan.ids, 1, size, seed=seed, name="warm-up")
-        made.append(
-            influence(
-                bench,
-                plan.ids,
-                warm_up=[plan.ids[int(row)] for row in warm.rows],
-                warm_up_steps=settings.steps,
-                kept=trainings.folder / "gradients",
-                seed=seed,
-                on_progress=trainings.on_progress,
-            )
-        )
-    if len(made) == 1:
-        return made[0], None
-    import numpy as np
 
-    both = np.isfinite(made[0].scores) & np.isfinite(made[1].scores)
-    return made[0], spearman(made[0].scores[both], made[1].scores[both])
+    def drawn(most: int, seed: int, name: str) -> list[int]:
+        size = min(most, len(plan.ids))
+        (group,) = random_subsets(plan.ids, 1, size, seed=seed, name=name)
+        return [int(row) for row in group.rows]
+
+    def made(rows: Sequence[int], seed: int) -> Influence:
+        return influence(
+            bench,
+            [plan.ids[row] for row in rows],
+            warm_up=[plan.ids[row] for row in drawn(WARM_UP, seed, "warm-up")],
+            warm_up_steps=settings.steps,
+            kept=trainings.folder / "gradients",
+            seed=seed,
+            on_progress=trainings.on_progress,
+        )
+
+    found = made(range(len(plan.ids)), settings.seed)
+    if settings.repeats < 2:
+        return found, None
+    some = drawn(RETEST, settings.seed, "retest")
+    return found, retest(found.scores[some], made(some, settings.seed + 1))
 
 
 def _command(run: Run, trainings: Trainings, folder: Path) -> list[str]:

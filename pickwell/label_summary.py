@@ -11,6 +11,7 @@ from pickwell.words import many
 if TYPE_CHECKING:
     from finetune.labels.datamodel import Datamodel
     from finetune.labels.groups import Group
+    from finetune.labels.influence import Retest
     from finetune.labels.reliability import Reliability
     from finetune.labels.study import Plan
     from finetune.labels.worth import Worth
@@ -79,6 +80,8 @@ def lines_of(labelled: Labelled) -> list[str]:
     if plan.groups:
         lines.append(_reliable(findings.reliability, plan.groups, plan, "a group's outcome"))
         lines += _never_trained(labelled)
+    else:
+        lines.append(_found_again(findings.retest))
     if findings.datamodel is not None:
         lines.append(_foretold(findings.datamodel))
     if findings.worth:
@@ -90,6 +93,7 @@ def lines_of(labelled: Labelled) -> list[str]:
 
 _PURPOSES = {
     "labels": "For the labels",
+    "retest": "Influence under another seed, to know how reliable it is",
     "repeats": "Repeats, to know how reliable they are",
     "fresh": "Fresh subsets, to know what they are worth",
 }
@@ -114,6 +118,18 @@ def _reliable(found: Reliability | None, groups: Sequence[Group], plan: Plan, wh
     if found.groups < FEW:
         told += f" {found.groups} settle little: --repeat-groups {FEW} at least."
     return told
+
+
+def _found_again(found: Retest | None) -> str:
+    """How far influence agrees with itself."""
+    if found is None:
+        return "Reliability of influence: not known (--repeats 2 finds it a second time)."
+    told = f"{found.correlation:+.2f}" if math.isfinite(found.correlation) else "none"
+    return (
+        f"Reliability of influence: rank correlation {told} over {many(found.samples, 'sample')}"
+        " with the same under one other seed (of the warm-up's samples, their order and the"
+        " projection, all at once)."
+    )
 
 
 def _never_trained(labelled: Labelled) -> list[str]:

@@ -180,7 +180,7 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
                 f"{told['groups']} of {told['size']}" if told["groups"] else "every sample",
                 f"{cost['seconds']:,.0f} s",
                 f"{cost['passes']:,}",
-                _reliability(told["reliability"]),
+                _repeated(told),
                 "none: foretells the same of all"
                 if worth is None
                 else f"{worth['score']:+.2f} ({worth['low']:+.2f} to {worth['high']:+.2f})",
@@ -193,7 +193,9 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
     lines = [
         "Worth is the rank correlation between predicted and real outcomes of fresh random subsets"
         " (linear datamodelling score), with a bootstrap interval. Reliability is ICC(1) of groups"
-        " trained twice; R² is that of groups foretold without them.",
+        " trained twice; of influence, which has no groups, the rank correlation with itself under"
+        " another seed (of warm-up and projection), on so many samples. R² is that of groups"
+        " foretold without them. Seconds and samples forward are those of the labels alone.",
         "",
         *_table(
             [
@@ -222,6 +224,17 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
 
 def _worth_name(design: str) -> str:
     return "subsets" if design == "designed" else design
+
+
+def _repeated(told: Mapping[str, Any]) -> str:
+    """Reliability of the groups or, for influence, agreement with itself and what it cost."""
+    again = told.get("retest")
+    if again is None:
+        return _reliability(told["reliability"])
+    found = "none" if _missing(again["correlation"]) else f"{again['correlation']:+.2f}"
+    return (
+        f"{found} ({again['samples']:,} samples, {told['cost']['retest']['seconds']:,.0f} s more)"
+    )
 
 
 def _reliability(told: Mapping[str, Any] | None) -> str:

@@ -225,7 +225,7 @@ def worth_of_designs(proof: Proof) -> dict[str, Any]:
             size=size.size,
             fresh=size.fresh,
             repeat_groups=size.repeat_groups,
-            repeats=1 if kind == "influence" else 2,
+            repeats=2,
             steps=size.label_steps,
             gradient_accumulation=size.size // 8,
             target_limit=size.target,

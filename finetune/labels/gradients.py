@@ -2,8 +2,9 @@
 
 One backward pass over a batch gives the sum of its samples' gradients. For linear layers each
 sample's own is the product of what goes in and what comes back, kept apart by hooks (as in
-Goodfellow, "Efficient per-example gradient computations", arXiv 1510.01799); a model with other
-trained parameters goes through sample by sample.
+Goodfellow, "Efficient per-example gradient computations", arXiv 1510.01799). What a projector sees
+of a batch is one row of features after the other, so that samples go together only if each has as
+many image tokens; a model with other trained parameters goes through sample by sample.
 
 A gradient is made small by a sparse random projection: every weight is added, with a random sign,
 to one of d sums (count sketch; Weinberger et al., "Feature Hashing", ICML 2009). Inner products
@@ -13,17 +14,21 @@ keep their expectation; their relative error is about 1/sqrt(d).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finetune.data import Prepared
+from finetune.feature_cache import image_token
 from finetune.losses import response_losses
 
 if TYPE_CHECKING:
     from finetune.bench import Bench
 
 DIMENSIONS = 8192
+UNEVEN = frozenset(("image_sizes", "image_position_ids", "spatial_shapes"))
+"""Inputs of models that pad or cut images: equal image tokens need not be equal features."""
 
 
 class Sketch:
@@ -85,19 +90,18 @@ def sample_gradients(
     """
     layers = _linear_layers(bench.model)
     size = 1 if layers is None else batch_size
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row].input_ids))
+    token = image_token(bench.model)
+    seen = [row.input_ids.count(token) for row in rows]
+    order = sorted(range(len(rows)), key=lambda row: (seen[row], len(rows[row].input_ids)))
     for start in range(0, len(order), size):
         part = order[start : start + size]
         if wanted(part):
-            batch = [rows[row] for row in part]
-            # The parts of a batch can be told apart only if every sample has as many images.
-            whole = layers is not None and len({len(row.images) for row in batch}) == 1
-            pieces = [batch] if whole else [[row] for row in batch]
-            found: list[dict[str, Any]] = []
-            for piece in pieces:
-                found += _gradients(bench, piece, layers if whole else None)
-            for row, gradients in zip(part, found, strict=True):
-                use(row, gradients)
+            # The parts of a pass can be told apart only if every sample has as many image tokens.
+            for _, alike in groupby(part, key=seen.__getitem__):
+                piece = list(alike)
+                found = _gradients(bench, [rows[row] for row in piece], layers)
+                for row, gradients in zip(piece, found, strict=True):
+                    use(row, gradients)
         done(part)
 
 
@@ -120,6 +124,9 @@ def _gradients(
 ) -> list[dict[str, Any]]:
     import torch
 
+    batch = bench.collate(rows)
+    if len(rows) > 1 and UNEVEN & batch.keys():
+        return [own for row in rows for own in _gradients(bench, [row], layers)]
     model = bench.model
     given: dict[str, Any] = {}
     hooks = []
@@ -137,7 +144,7 @@ def _gradients(
     model.eval()
     try:
         with torch.enable_grad(), bench.autocast():
-            losses, owners = response_losses(model, bench.collate(rows))
+            losses, owners = response_losses(model, batch)
         counts = torch.bincount(owners, minlength=len(rows)).clamp(min=1)
         (losses / counts[owners]).sum().backward()
     finally:

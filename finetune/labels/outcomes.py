@@ -89,14 +89,23 @@ class Outcomes:
         Args:
             clusters: t labels: target samples that share an image have the same.
         """
-        names, places = np.unique([str(label) for label in clusters], return_inverse=True)
-        total = self.tokens.sum()
-        rest = self.losses + self.quality[:, None] * self.tokens  # sums to zero over the target
-        sums = np.zeros((len(self.losses), len(names)))
-        for label in range(len(names)):
-            sums[:, label] = rest[:, places == label].sum(1)
-        many = len(names) / max(1, len(names) - 1)
-        return np.asarray(np.sqrt(many * (sums**2).sum(1)) / total)
+        rest = self.losses + self.quality[:, None] * self.tokens
+        return cluster_errors(rest, clusters) / self.tokens.sum()
+
+
+def cluster_errors(rest: np.ndarray, clusters: Sequence[object]) -> np.ndarray:
+    """(r,) standard error of each row's sum over t samples, whole clusters being drawn.
+
+    Args:
+        rest: (r, t) what each sample is off its row's mean; a row sums to zero.
+        clusters: t labels: samples that share an image have the same.
+    """
+    names, places = np.unique([str(label) for label in clusters], return_inverse=True)
+    sums = np.zeros((len(rest), len(names)))
+    for label in range(len(names)):
+        sums[:, label] = rest[:, places == label].sum(1)
+    many = len(names) / max(1, len(names) - 1)
+    return np.asarray(np.sqrt(many * (sums**2).sum(1)))
 
 
 class Ledger:

@@ -11,7 +11,7 @@ import numpy as np
 from data_cards.errors import BadInputError
 from finetune.labels.datamodel import Datamodel, fit_datamodel
 from finetune.labels.groups import Group, random_subsets
-from finetune.labels.influence import Influence
+from finetune.labels.influence import Influence, Retest
 from finetune.labels.outcomes import Ledger, Outcomes, Task
 from finetune.labels.reliability import Reliability, reliability
 from finetune.labels.worth import Worth, worth
@@ -150,9 +150,11 @@ class Findings:
         deviations: (n,) how uncertain each is.
         datamodel: Where the effects come from; ``None`` for influence.
         reliability: Of the groups' outcomes; ``None`` if too few are repeated.
+        retest: How far influence agrees with itself under another seed; ``None`` for groups, or if
+            it was not found again.
         ceiling: Reliability of the fresh subsets' outcomes; its root bounds every worth.
         worth: Name to linear datamodelling score: this design's effects first, then others.
-        cost: By purpose.
+        cost: By purpose: ``labels``, ``retest``, ``repeats``, ``fresh``, as far as there are any.
         trainings: Every one, in the order of the plan.
     """
 
@@ -165,12 +167,14 @@ class Findings:
     worth: Mapping[str, Worth]
     cost: Mapping[str, Cost]
     trainings: Sequence[Training] = ()
+    retest: Retest | None = None
 
     def record(self) -> dict[str, Any]:
         """As JSON values, without what stands per sample or per group."""
         model = self.datamodel
         return {
             "reliability": asdict(self.reliability) if self.reliability else None,
+            "retest": asdict(self.retest) if self.retest else None,
             "ceiling": asdict(self.ceiling) if self.ceiling else None,
             "worth": {name: asdict(value) for name, value in self.worth.items()},
             "cost": {name: asdict(value) for name, value in self.cost.items()},
@@ -206,6 +210,7 @@ def study(
     clusters: Sequence[object],
     others: Mapping[str, np.ndarray],
     found: Influence | None = None,
+    again: Retest | None = None,
 ) -> Findings:
     """Make labels out of trainings that are all done, and find out what they are worth.
 
@@ -217,6 +222,7 @@ def study(
         clusters: Label of each target sample; those of one image have the same.
         others: Name to (n,) other scores, higher is better: what labels are compared with.
         found: What influence gave, for that design.
+        again: How far it agrees with itself.
 
     Raises:
         BadInputError: Too few groups, or outcomes that are all equal.
@@ -233,7 +239,8 @@ def study(
         raise BadInputError("There is no group to make labels from.", "Ask for some.")
     cost = {name: _cost(ledger.read(part)) for name, part in tasks.items() if part}
     if found is not None:
-        cost = {"labels": Cost(1, found.seconds, found.passes)} | cost
+        own = {"labels": found, "retest": again}
+        cost = {n: Cost(1, made.seconds, made.passes) for n, made in own.items() if made} | cost
     ceiling = reliability(plan.repeats_of(plan.fresh, ledger))
     return Findings(
         outcomes=outcomes,
@@ -245,6 +252,7 @@ def study(
         worth=_worth(plan, ledger, {design: effects, **others}, ceiling),
         cost=cost,
         trainings=_trainings(plan, ledger, clusters),
+        retest=again,
     )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.proof.defects import UNSEEN, auroc, defect_table, interval
+from benchmarks.proof.page import page
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = st.lists(st.integers(0, 5), min_size=1, max_size=20)
@@ -51,6 +52,26 @@ def test_defects_by_kind_without_those_whose_truth_was_given_away():
     assert table["refusal"] == table[UNSEEN] == pytest.approx(3 / 4)  # missing counts as lowest
     assert table["exact_duplicate"] == 0
     assert table["all"] == pytest.approx(3 / 6)
+
+
+def test_the_page_says_how_reliable_each_design_is():
+    cost = {"seconds": 740.0, "passes": 3817}
+    one = {"groups": 0, "size": None, "datamodel": None, "ceiling": None, "worth": {}, "fit": "."}
+    one |= {"reliability": None, "cost": {"labels": cost, "retest": {"seconds": 171.4}}}
+    again = {"correlation": 0.613, "samples": 500}
+    setting = dict.fromkeys(("learning_rate", "label_rate"), 1e-4) | dict.fromkeys(
+        ("target", "test", "train", "label_steps", "size", "budget", "steps", "seeds", "few_seeds"),
+        1,
+    )
+    about = {"command": "", "minutes": 1, "cores": 2, "version": "", "date": "", "size": setting}
+    about |= {"pool": 1, "defects": 1, "clean": 1}
+
+    def told(retest):
+        return page({"about": about, "designs": {"influence": one | {"retest": retest}}})
+
+    assert "| +0.61 (500 samples, 171 s more) |" in told(again)
+    assert "| none (500 samples, 171 s more) |" in told(again | {"correlation": None})
+    assert "| 740 s | 3,817 | not known |" in told(None)
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ from safetensors.torch import load_file
 
 from data_cards import BadInputError
 from finetune.bench import Bench
-from finetune.labels.gradients import Sketch, sample_gradients
 from finetune.labels.outcomes import Ledger, Task
 from finetune.options import FinetuneOptions
 from finetune.train import finetune
@@ -75,39 +74,6 @@ def test_pool_and_target_must_be_apart(vlm_folder, samples, tmp_path):
         _ = Bench(samples[:6], samples[5:8], options, tmp_path).rows
     with pytest.raises(BadInputError, match="an id twice"):
         _ = Bench([*samples[:3], samples[0]], samples[5:8], options, tmp_path).rows
-
-
-@pytest.mark.parametrize("train", ["projector", "lora", "all"])
-def test_gradients_of_samples_are_those_of_each_alone(train, bench_of):
-    bench = bench_of(train=train)
-    bench.reset()
-    rows = list(bench.rows.values())[:5]
-    found = {}
-    with bench.looking():
-        sample_gradients(bench, rows, lambda row, g: found.__setitem__(row, dict(g)))
-        names = {name for name, p in bench.model.named_parameters() if p.requires_grad}
-        for row in range(5):
-            bench.model.zero_grad(set_to_none=True)
-            from finetune.losses import response_losses
-
-            losses, _ = response_losses(bench.model, bench.collate([rows[row]]))
-            losses.mean().backward()
-            own = {n: p.grad for n, p in bench.model.named_parameters() if p.grad is not None}
-            assert set(found[row]) == set(own) <= names
-            for name, value in own.items():
-                assert torch.allclose(found[row][name], value, atol=1e-5), name
-
-
-def test_a_sketch_keeps_inner_products():
-    generator = torch.Generator().manual_seed(0)
-    shapes = {"a": (60, 50), "b": (200,)}
-    sketch = Sketch(shapes, 2048, seed=1)
-    one, other = ({n: torch.randn(s, generator=generator) for n, s in shapes.items()} for _ in "ab")
-    other = {name: 0.5 * one[name] + value for name, value in other.items()}
-    true = sum(float((one[n] * other[n]).sum()) for n in shapes)
-    size = sum(float((one[n] ** 2).sum()) for n in shapes)
-    assert abs(float(sketch(one) @ sketch(other)) - true) < 0.1 * size
-    assert np.allclose(sketch(one), Sketch(shapes, 2048, seed=1)(one))
 
 
 def test_the_ledger_trains_once_and_shares_the_work(bench_of, samples, tmp_path):

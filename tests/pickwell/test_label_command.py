@@ -117,10 +117,21 @@ def test_influence_needs_no_group(label, tmp_path, pickwell_here):
     rows = (folder / "labels.csv").read_text().splitlines()
     assert rows[0] == "id,label" and len(rows) == 61
     record = json.loads((folder / "label.json").read_text())
-    assert -1 <= record["influence_retest"] <= 1
-    assert record["cost"]["labels"]["passes"] > 60
-    assert "cosine" in (folder / "README.md").read_text()
+    assert -1 <= record["retest"]["correlation"] <= 1 and record["retest"]["samples"] == 60
+    cost = record["cost"]
+    assert cost["retest"]["passes"] == cost["labels"]["passes"] > 60
+    assert cost["retest"]["seconds"] == record["retest"]["seconds"] > 0
+    card = (folder / "README.md").read_text()
+    assert "cosine" in card
+    told = f"Reliability of influence: rank correlation {record['retest']['correlation']:+.2f} over"
+    paid = f"to know how reliable it is: 1 training, {cost['retest']['seconds']:,.0f} s"
+    for said in (done.stdout, card):
+        assert told in said and paid in said
     assert "60 samples, gradients after 2 steps of warm-up" in done.stdout
+    once = label("--design", "influence", "--fresh", 0, "--repeats", 1)
+    assert once.returncode == 0, once.stderr
+    assert "Reliability of influence: not known" in once.stdout
+    assert json.loads((folder / "label.json").read_text())["retest"] is None
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 """Influence on a tiny model: bounded, repeatable, and right about a sample like the target."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from finetune.bench import Bench
-from finetune.labels.influence import influence
+from finetune.labels.influence import Influence, influence, retest
 from finetune.options import FinetuneOptions
 
 
@@ -51,3 +52,35 @@ def test_a_sample_like_the_target_has_more_influence(vlm_folder, make_sample, tm
     stored = len(list((tmp_path / "killed").glob("*.arrow")))
     assert 0 < stored < len(list((tmp_path / "other").glob("*.arrow")))
     assert np.array_equal(run("killed").scores, found.scores, equal_nan=True)
+
+
+def test_target_samples_of_one_image_count_as_one(vlm_folder, make_sample, tmp_path):
+    pool = [make_sample(number) for number in range(6)]
+    first = [make_sample(50 + n) for n in range(4)]
+    copies = [replace(sample, id=f"{sample.id} again") for sample in first]
+    options = FinetuneOptions(model=str(vlm_folder("llava")), train="projector", bf16=False)
+
+    def deviations(target, folder):
+        bench = Bench(pool, target, options, tmp_path)
+        ids = [sample.id for sample in pool]
+        kept = tmp_path / folder
+        return influence(
+            bench, ids, warm_up=ids, warm_up_steps=0, dimensions=512, kept=kept
+        ).deviations
+
+    once = deviations(first, "once")
+    assert (once > 0).all()
+    assert deviations([*first, *copies], "twice") == pytest.approx(once, rel=1e-3)
+    assert np.isnan(deviations(first[:1], "single")).all()
+
+
+def test_a_retest_compares_what_both_know():
+    def found(*scores):
+        values = np.array(scores)
+        return Influence(values, np.zeros(len(values)), seconds=3.0, passes=7)
+
+    again = retest(np.array([0.1, 0.4, np.nan, 0.2, 0.3]), found(1.0, 4.0, 9.0, np.nan, 2.0))
+    assert again.correlation == pytest.approx(1) and again.samples == 3
+    assert (again.seconds, again.passes) == (3.0, 7)
+    assert retest(np.array([1.0, 2.0]), found(2.0, 1.0)).correlation == pytest.approx(-1)
+    assert math.isnan(retest(np.array([1.0, 1.0]), found(2.0, 1.0)).correlation)
