@@ -70,7 +70,7 @@ def divide(outcomes: np.ndarray, features: np.ndarray, members: np.ndarray) -> D
     r = len(outcomes)
     contrasts = _contrasts(r)
     bases, shrunk, rows = [], [], []
-    for split in _splits(features.any(), members.any()):
+    for split in _splits(bool(features.any()), bool(members.any())):
         kernel = split * features + (1 - split) * members
         values, vectors = np.linalg.eigh(contrasts.T @ kernel @ contrasts)
         values, basis = np.maximum(values, 0), contrasts @ vectors
