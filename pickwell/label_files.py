@@ -190,7 +190,7 @@ _MEANING = {
     ),
     "subsets": (
         "Groups are overlapping subsets. An effect is read out of their outcomes by a regularised"
-        " linear\ndatamodel (metrics and membership, weighed by restricted maximum likelihood): by"
+        " linear\ndatamodel (metrics and membership, averaged over how much each may count): by"
         " how much a\ngroup of such samples would lift the outcome of an average one."
     ),
     "influence": (

@@ -84,6 +84,8 @@ def lines_of(labelled: Labelled) -> list[str]:
         lines.append(_found_again(findings.retest))
     if findings.datamodel is not None:
         lines.append(_foretold(findings.datamodel))
+        if not findings.datamodel.own_known:
+            lines.append(_OWN_UNKNOWN)
     if findings.worth:
         lines.append(_worthy(labelled.design, findings.worth[labelled.design]))
         if findings.ceiling is not None:
@@ -97,6 +99,10 @@ _PURPOSES = {
     "repeats": "Repeats, to know how reliable they are",
     "fresh": "Fresh subsets, to know what they are worth",
 }
+_OWN_UNKNOWN = (
+    "These groups cannot tell what a sample has of its own from noise (hardly any overlap,"
+    " one size): effects and their intervals are those of what the metrics say."
+)
 FEW = 5
 """Repeated groups below which a reliability is said to settle little."""
 

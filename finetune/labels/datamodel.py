@@ -3,9 +3,20 @@
 Ilyas et al., "Datamodels: Predicting Predictions from Training Data", ICML 2022 (section 2): the
 outcome of a training is regressed on which samples were in it. With far fewer trainings than
 samples that alone says little, so the effect of a sample is taken for the sum of what its features
-say and of something of its own, both random with mean zero. How much each part counts is estimated
-by restricted maximum likelihood (Patterson & Thompson, Biometrika 1971); the effects are the best
-linear unbiased predictions (Henderson, Biometrics 1975), with their posterior deviation.
+say and of something of its own, both random with mean zero. How much each part counts is not
+settled by one estimate: :mod:`finetune.labels.divisions` weighs all ways. Under each way the
+effects are the best linear unbiased predictions (Henderson, Biometrics 1975). What is given is
+their mean over all ways, and a deviation that holds both the uncertainty within each way and the
+difference between them (law of total variance).
+
+Disjoint groups of one size (the design ``clusters``) cannot tell what is the samples' own from
+noise. The own part is left out there: effects are what features say, and their deviations say how
+sure that is, not how far a single sample may be from it.
+
+Measured coverage of 95 % intervals, overlapping subsets of 24 of 1,000 samples, three features, own
+parts a quarter of the outcomes' variance and noise an eighth, 200 simulations: 24 subsets 92.6 % on
+average (worst simulation 73 %), 60 subsets 91.9 % (worst 79 %). Where samples have little or
+nothing of their own the intervals are too wide (99 to 100 %): so few trainings cannot rule it out.
 """
 
 from __future__ import annotations
@@ -16,10 +27,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_cards.errors import BadInputError
+from finetune.labels.divisions import Divisions, divide, is_noise
 
 FEWEST = 8
 """Trainings below which nothing is fitted."""
-_RATIOS = np.concatenate([[0.0], np.logspace(-3, 3, 13)])
 _BLOCK = 4096
 _DRAWS = 2000
 
@@ -32,11 +43,16 @@ class Datamodel:
         mean: Outcome of a group of average samples.
         effects: (n,) by how much the outcome would differ from ``mean`` if a whole group consisted
             of samples like this one; higher is better where higher outcomes are.
-        deviations: (n,) posterior standard deviation of each effect.
-        by_features: Variance of an outcome that features explain, over the noise's.
-        by_membership: Variance that the samples' own parts explain, over the noise's.
+        deviations: (n,) posterior standard deviation of each effect; NaN where nothing at all can
+            be known of effects.
+        by_features: Variance of an outcome that features explain, over the noise's: the posterior
+            mean of the one share over that of the other.
+        by_membership: Likewise of what the samples' own parts explain; 0 unless ``own_known``.
+        own_known: Whether the groups can tell samples' own parts from noise. Disjoint groups of
+            one size cannot: effects and deviations are then of what features say alone.
         noise: Standard deviation of an outcome when everything is known.
-        held_out: (r,) each training's outcome as predicted without it.
+        held_out: (r,) each training's outcome as predicted without it, all that is estimated
+            included.
         r2: 1 - squared error of ``held_out`` over that of the mean of the others.
         r2_low: Lower end of its 95 % interval, trainings drawn anew (percentile bootstrap).
         r2_high: Upper end.
@@ -47,6 +63,7 @@ class Datamodel:
     deviations: np.ndarray
     by_features: float
     by_membership: float
+    own_known: bool
     noise: float
     held_out: np.ndarray
     r2: float
@@ -95,26 +112,24 @@ def fit_datamodel(
         )
     means = np.stack([features[rows].mean(0) for rows in groups])
     shared = _shared(groups, len(features))
-    first, second = _scaled(means @ means.T), _scaled(shared)
-    ratios = _reml(outcomes, first, second)
-    solved = _Solved(outcomes, ratios[0] * first + ratios[1] * second)
-    scale_f, scale_s = (_scale(means @ means.T), _scale(shared))
-    a = ratios[0] / scale_f if scale_f else 0.0
-    b = ratios[1] / scale_s if scale_s else 0.0
-    effects, deviations = _effects(groups, features, means, a, b, solved)
-    left = outcomes - solved.weights / np.diag(solved.projection)
+    kernel = means @ means.T
+    own_known = not is_noise(_scaled(shared))
+    found = divide(outcomes, _scaled(kernel), _scaled(shared) if own_known else 0 * shared)
+    effects, deviations = _effects(groups, features, means, found, _scale(kernel), _scale(shared))
     others = (outcomes.sum() - outcomes) / (len(outcomes) - 1)
-    missed, spread = (outcomes - left) ** 2, (outcomes - others) ** 2
+    missed, spread = (outcomes - found.held_out) ** 2, (outcomes - others) ** 2
     low, high = _r2_interval(missed, spread)
+    noise = _share(found, np.ones_like(found.weights))
     return Datamodel(
-        mean=solved.mean,
+        mean=float(found.weights @ found.mean),
         effects=effects,
         deviations=deviations,
-        by_features=float(ratios[0]),
-        by_membership=float(ratios[1]),
-        noise=float(np.sqrt(solved.variance)),
-        held_out=left,
-        r2=float(1 - missed.sum() / spread.sum()),
+        by_features=_share(found, found.by_features) / noise,
+        by_membership=_share(found, found.by_members) / noise,
+        own_known=own_known,
+        noise=float(np.sqrt(found.weights @ found.noise)),
+        held_out=found.held_out,
+        r2=_told(1 - missed.sum() / spread.sum()),
         r2_low=low,
         r2_high=high,
     )
@@ -126,77 +141,61 @@ def _r2_interval(missed: np.ndarray, spread: np.ndarray) -> tuple[float, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = 1 - missed[places].sum(1) / spread[places].sum(1)
     low, high = np.nanpercentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
+    return _told(low), _told(high)
 
 
-class _Solved:
-    """Generalised least squares for one covariance: ``V = I + kernel``, up to the noise."""
-
-    def __init__(self, outcomes: np.ndarray, kernel: np.ndarray) -> None:
-        r = len(outcomes)
-        covariance = np.eye(r) + kernel
-        inverse = np.linalg.inv(covariance)
-        ones = inverse.sum(1)
-        self.projection = inverse - np.outer(ones, ones) / ones.sum()
-        self.weights = self.projection @ outcomes
-        self.mean = float(ones @ outcomes / ones.sum())
-        self.variance = float(outcomes @ self.weights / (r - 1))
-        _, determinant = np.linalg.slogdet(covariance)
-        self.likelihood = -0.5 * (
-            (r - 1) * np.log(self.variance) + determinant + np.log(ones.sum())
-        )
-
-
-def _reml(outcomes: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """The two ratios of highest restricted likelihood: a grid, then a search around its best."""
-    from scipy.optimize import minimize
-
-    pairs = [(a, b) for a in _RATIOS for b in _RATIOS]
-    scores = [_Solved(outcomes, a * first + b * second).likelihood for a, b in pairs]
-    best = pairs[int(np.argmax(scores))]
-    free = [place for place, ratio in enumerate(best) if ratio > 0]
-    if not free:
-        return best
-
-    def ratios(logs: np.ndarray) -> tuple[float, float]:
-        found = list(best)
-        for place, value in zip(free, logs, strict=True):
-            found[place] = float(np.exp(value))
-        return found[0], found[1]
-
-    def loss(logs: np.ndarray) -> float:
-        a, b = ratios(logs)
-        return -_Solved(outcomes, a * first + b * second).likelihood
-
-    start = np.log([best[place] for place in free])
-    refined = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
-    return ratios(refined.x if refined.fun < loss(start) else start)
+def _told(r2: float) -> float:
+    """Without rounding errors, which are neither better nor worse than the mean."""
+    return round(float(r2), 12) + 0.0
 
 
 def _effects(
     groups: Sequence[np.ndarray],
     features: np.ndarray,
     means: np.ndarray,
-    a: float,
-    b: float,
-    solved: _Solved,
+    found: Divisions,
+    scale: float,
+    own_scale: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and posterior deviations, a block of samples at a time."""
-    count = len(features)
-    effects, deviations = np.zeros(count), np.zeros(count)
-    shares = [(rows, 1 / len(rows)) for rows in groups]
+    """Mean effects and their deviations over all divisions, a block of samples at a time.
+
+    An effect is linear in the sample's features and in its row of memberships, under every
+    division: moments of the (k + r) coefficients serve all samples.
+    """
+    count, k = features.shape
+    a, b = _over(found.by_features, scale), _over(found.by_members, own_scale)
+    if not (a.any() or b.any()):
+        return np.zeros(count), np.full(count, np.nan)
+    scaled = found.weights * found.noise
+    each = np.hstack([a[:, None] * (found.projected @ means), b[:, None] * found.projected])
+    mean = found.weights @ each
+    apart = each - mean
+    spread = (apart.T * found.weights) @ apart
+    both = means.T @ found.pooled(scaled * a * b)
+    spread[:k, :k] += scaled @ a * np.eye(k) - means.T @ found.pooled(scaled * a * a) @ means
+    spread[:k, k:] -= both
+    spread[k:, :k] -= both.T
+    spread[k:, k:] -= found.pooled(scaled * b * b)
+    effects, variances = np.zeros(count), np.zeros(count)
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
-        block = features[start:stop]
-        cross = a * (means @ block.T)
-        for place, (rows, share) in enumerate(shares):
-            inside = rows[(rows >= start) & (rows < stop)] - start
-            cross[place, inside] += b * share
-        effects[start:stop] = solved.weights @ cross
-        prior = a * (block**2).sum(1) + b
-        explained = (cross * (solved.projection @ cross)).sum(0)
-        deviations[start:stop] = np.sqrt(solved.variance * np.maximum(prior - explained, 0))
-    return effects, deviations
+        rows = np.zeros((stop - start, k + len(groups)))
+        rows[:, :k] = features[start:stop]
+        for place, group in enumerate(groups):
+            inside = group[(group >= start) & (group < stop)] - start
+            rows[inside, k + place] = 1 / len(group)
+        effects[start:stop] = rows @ mean
+        variances[start:stop] = scaled @ b + ((rows @ spread) * rows).sum(1)
+    return effects, np.sqrt(np.maximum(variances, 0))
+
+
+def _share(found: Divisions, part: np.ndarray) -> float:
+    """Posterior mean of a part's share in the variance."""
+    return float(found.weights @ (part / (1 + found.by_features + found.by_members)))
+
+
+def _over(ratios: np.ndarray, scale: float) -> np.ndarray:
+    return ratios / scale if scale else 0 * ratios
 
 
 def _shared(groups: Sequence[np.ndarray], count: int) -> np.ndarray:

@@ -147,7 +147,7 @@ class Findings:
         effects: (n,) label of each sample, higher is better: by how much a group of such samples
             would lift the target's log-likelihood per token above the average group's (for
             influence a cosine). NaN: unknown.
-        deviations: (n,) how uncertain each is.
+        deviations: (n,) how uncertain each is; NaN: unknown.
         datamodel: Where the effects come from; ``None`` for influence.
         reliability: Of the groups' outcomes; ``None`` if too few are repeated.
         retest: How far influence agrees with itself under another seed; ``None`` for groups, or if
@@ -185,6 +185,7 @@ class Findings:
                 "noise": model.noise,
                 "by_features": model.by_features,
                 "by_membership": model.by_membership,
+                "own_known": model.own_known,
                 "r2_left_out": model.r2,
                 "r2_low": model.r2_low,
                 "r2_high": model.r2_high,

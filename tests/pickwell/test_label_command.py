@@ -93,6 +93,9 @@ def test_clusters_are_disjoint_and_of_equal_size(label, tmp_path):
     members = [id_ for group in content["groups"] for id_ in group["ids"]]
     assert [len(group["ids"]) for group in content["groups"]] == [6] * 10
     assert len(set(members)) == 60
+    assert "cannot tell what a sample has of its own" in " ".join(done.stdout.split())
+    record = json.loads((tmp_path / "run/labels/clusters/label.json").read_text())
+    assert record["datamodel"]["own_known"] is False and record["datamodel"]["by_membership"] == 0
 
 
 def test_designed_subsets_say_what_sets_them_apart(label, tmp_path, pickwell_here):
