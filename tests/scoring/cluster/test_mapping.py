@@ -106,7 +106,7 @@ def test_an_added_node_joins_in(ray_cluster, pool, here, tmp_path):
             added.append(ray_cluster.add_node(num_cpus=1, object_store_memory=100_000_000))
 
     try:
-        made = run(pool, tmp_path / "run", ray_cluster.address, 3.0, add)  # Ray looks every 20 s
+        made = run(pool, tmp_path / "run", ray_cluster.address, 6.0, add)  # Ray looks every 20 s
         assert added[0].node_id in {row["node"] for row in heard}
         same(made.folder, here)
     finally:
