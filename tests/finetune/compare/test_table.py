@@ -83,9 +83,7 @@ def test_the_verdict_needs_the_corrected_p(filled):
 
 def test_where_both_rules_are_the_same_trainings(filled):
     lines = lines_of(*filled, range(30))
-    epochs = [
-        replace(line, rule="epochs", steps=10 if line.arm == "full" else 3) for line in lines
-    ]
+    epochs = [replace(line, rule="epochs", steps=10 if line.arm == "full" else 3) for line in lines]
     assert same_by_both_rules([*lines, *epochs]) == {5: ["random", "best"]}
     assert same_by_both_rules(lines) == {}
 
