@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pickwell.plain_json import plain_json
 
 if TYPE_CHECKING:
     from finetune.reduce import Line
@@ -28,7 +29,7 @@ def write_files(made: Benchmark, settings: BenchmarkConfig) -> None:
         "outcomes": [asdict(one) for one in made.outcomes],
     }
     path = made.folder / "benchmark.json"
-    path.write_text(json.dumps(_finite(told), indent=1) + "\n", "utf-8")
+    path.write_text(plain_json(told), "utf-8")
     (made.folder / "benchmark.svg").write_text(plot(made.lines), "utf-8")
     (made.folder / "README.md").write_text(_page(made, settings), "utf-8")
 
@@ -104,12 +105,3 @@ def _page(made: Benchmark, settings: BenchmarkConfig) -> str:
     for rule in dict.fromkeys(line.rule for line in made.lines):
         parts += [f"## {RULES[rule].capitalize()}", table(made.lines, rule)]
     return "\n\n".join(parts) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list) else value

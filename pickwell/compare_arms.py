@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,10 +114,14 @@ class Arms:
         if settings.clusters is not None and settings.method == "clusters":
             about += f", {settings.clusters} clusters"
         choose = self._chooser(settings, judged.quality, judged.refused)
+        return Arm(name, about, choose, self._timed(choose))
+
+    def _timed(self, choose: Callable[[int, int], Sequence[str]]) -> float | None:
+        """Seconds of scoring the run and of one choice; ``None`` if scoring is not known."""
         started = time.perf_counter()
         choose(min(self.largest, len(self.pool.ids)), 0)
         took, scoring = time.perf_counter() - started, self._scoring_seconds()
-        return Arm(name, about, choose, None if scoring is None else scoring + took)
+        return None if scoring is None else scoring + took
 
     def _without_quality(self, name: str, base: str, changes: dict[str, Any]) -> Arm:
         """Picks by chance, others for every seed: inside clusters, or above the floors."""
@@ -135,7 +140,7 @@ class Arms:
             return self._chooser(settings, luck, refused)(budget, seed)
 
         words = "drawn inside clusters of content" if not method else "drawn above the floors"
-        return Arm(name, f"{words}, no quality, anew for every seed", choose)
+        return Arm(name, f"{words}, no quality, anew for every seed", choose, self._timed(choose))
 
     def _judged(self, settings: SelectConfig) -> Any:
         from pickwell.judging import judge
@@ -171,8 +176,11 @@ class Arms:
 
         column = self._length()
         about = f"most {column} in the response, nothing else (no floors, no clusters)"
+        started = time.perf_counter()
         values = self.pool.run.numeric()[column][self.pool.rows]
-        return top_arm("longest", about, self.pool.ids, values)
+        arm = top_arm("longest", about, self.pool.ids, values)
+        took, counting = time.perf_counter() - started, self._stage_seconds("length")
+        return replace(arm, seconds=None if counting is None else counting + took)
 
     def _length(self) -> str:
         """Tokens where a language model has counted them, else characters."""
@@ -201,11 +209,8 @@ class Arms:
         vectors, _ = space_rows(self.pool.candidates, self.pool.rows, space, 0.5)
         arm = k_center_arm(self.pool.ids, vectors, self.largest)
         took = time.perf_counter() - started
-        if self._scoring_seconds() is None:
-            return arm
-        stages = self.pool.run.manifest.get("seconds_by_stage", {})
-        encoding = sum(stages.get(name, 0.0) for name in ("images", "text encoder"))
-        return replace(arm, seconds=encoding + took)
+        encoding = self._stage_seconds("images", "text encoder")
+        return replace(arm, seconds=None if encoding is None else encoding + took)
 
     def _folder(self, name: str) -> Arm:
         from finetune.compare.arms import Arm
@@ -217,7 +222,27 @@ class Arms:
             raise BadInputError(
                 f"None of what {name} holds stands in the run.", "Compare selections of this run."
             )
-        return Arm(name, "the selection in this folder, in its order", lambda b, s: ids[:b])
+        about = "the selection in this folder, in its order"
+        return Arm(name, about, lambda b, s: ids[:b], self._folder_seconds(Path(name)))
+
+    def _folder_seconds(self, folder: Path) -> float | None:
+        """Of scoring and of choosing, where the folder was chosen from this very run and timed."""
+        from pickwell.selection_files import sha256
+
+        try:
+            told = json.loads((folder / "manifest.json").read_text("utf-8"))
+            took = float(told["seconds"])
+            same = told["run_sha256"] == sha256(self.pool.run.folder / "run.json")
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        scoring = self._scoring_seconds()
+        return scoring + took if same and scoring is not None else None
+
+    def _stage_seconds(self, *stages: str) -> float | None:
+        """Of parts of scoring, summed over workers; ``None`` if not known."""
+        told = self.pool.run.manifest.get("seconds_by_stage", {})
+        known = self._scoring_seconds() is not None and any(name in told for name in stages)
+        return float(sum(told.get(name, 0.0) for name in stages)) if known else None
 
     def _scoring_seconds(self) -> float | None:
         """Of the whole run, an upper bound for arms that use few of its metrics.

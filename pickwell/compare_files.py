@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pickwell.plain_json import plain_json
+
 if TYPE_CHECKING:
+    from finetune.compare.paired import Difference
     from finetune.compare.table import Line
     from pickwell.compare_job import Comparison
 
@@ -41,6 +43,7 @@ def write_comparison(made: Comparison) -> None:
         ],
         "lines": [line.record() for line in made.lines],
         "untrained": [line.record() for line in made.untrained],
+        "same_by_both_rules": made.same,
     }
     for name, svg in made.plots.items():
         with replacing(made.folder / f"{name}.svg", "w") as file:
@@ -52,16 +55,19 @@ def write_comparison(made: Comparison) -> None:
         writer.writerows(rows)
     write_comparison_page(made, record, made.folder / "comparison.html")
     with replacing(made.folder / "comparison.json", "w") as file:
-        file.write(json.dumps(record, indent=1, default=str) + "\n")
+        file.write(plain_json(record))
 
 
 def _flat(line: Line) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(line).items() if name != "beside_random"}
-    gain = line.beside_random
-    fields = ("value", "error", "low", "high", "low_both", "high_both", "seeds")
-    for name in fields:
-        told[f"gain_{name}"] = None if gain is None else getattr(gain, name)
-    return told | {"verdict": line.verdict}
+    differences = ("beside_random", "beside_full")
+    told = {name: value for name, value in asdict(line).items() if name not in differences}
+    told |= _fields("gain", line.beside_random) | _fields("gain_full", line.beside_full)
+    return told | {"verdict": line.verdict, "verdict_full": line.verdict_full}
+
+
+def _fields(start: str, gain: Difference | None) -> dict[str, Any]:
+    names = ("value", "error", "low", "high", "low_both", "high_both", "seeds")
+    return {f"{start}_{name}": None if gain is None else getattr(gain, name) for name in names}
 
 
 def _digest(ids: Any) -> str:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from data_cards.sample import Sample
     from data_cards.source import Source
     from finetune.compare.arms import Arm
+    from finetune.compare.paired import Difference
     from finetune.compare.table import Line
-    from finetune.labels.outcomes import Task
+    from finetune.labels.outcomes import Outcomes, Task
     from scoring.run import Run
 
 Progress = Callable[[str, int, int | None], None]
@@ -39,6 +40,9 @@ class Comparison:
         missing: Trainings that other shares have still to do.
         about: Run, target, options, as JSON values.
         plots: SVG documents by name.
+        same: Budget to arms for which both rules are the very same trainings.
+        outcomes: What was measured, by arm, budget and rule.
+        images: Label of each target sample; those of one image have the same.
     """
 
     folder: Path
@@ -51,6 +55,9 @@ class Comparison:
     missing: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, str] = field(default_factory=dict)
+    same: dict[int, list[str]] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int, str], Outcomes] = field(default_factory=dict, repr=False)
+    images: Sequence[object] = field(default=(), repr=False)
 
     def line(self, arm: str, rule: str = "steps", budget: int | None = None) -> Line:
         """One of the lines.
@@ -62,6 +69,20 @@ class Comparison:
             if (line.arm, line.rule, line.budget) == (arm, rule, budget or self.budget):
                 return line
         raise KeyError(f"{arm} at {budget or self.budget} under {rule}")
+
+    def between(
+        self, arm: str, other: str, rule: str = "steps", budget: int | None = None
+    ) -> Difference:
+        """One arm minus another, paired by seed; its p is not corrected for any number.
+
+        Raises:
+            KeyError: One of them was not trained so.
+        """
+        from finetune.compare.table import between
+
+        size = budget or self.budget
+        one, two = self.outcomes[arm, size, rule], self.outcomes[other, size, rule]
+        return between(one, two, self.images, seed=self.about["options"]["seed"])
 
 
 def compare(
@@ -98,7 +119,7 @@ def compare(
     """
     from finetune.compare.arms import cells
     from finetune.compare.plots import plots
-    from finetune.compare.table import lines_of, untrained_lines
+    from finetune.compare.table import lines_of, same_by_both_rules, untrained_lines
     from finetune.labels.outcomes import Task
     from pickwell.compare_arms import ARMS, Arms
     from pickwell.compare_files import write_comparison
@@ -176,6 +197,9 @@ def compare(
             "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
         },
         plots=dict(plots(lines, budget, curve)),
+        same=same_by_both_rules(lines),
+        outcomes={(c.arm, c.budget, c.rule): ledger.read(c.tasks) for c in planned},
+        images=clusters,
     )
     write_comparison(made)
     return made

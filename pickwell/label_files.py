@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pickwell.label_summary import lines_of
+from pickwell.plain_json import plain_json
 from pickwell.words import many
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def write_labels(labelled: Labelled, about: dict[str, Any]) -> None:
     with replacing(folder / "README.md", "w") as file:
         file.write(_card(labelled, record))
     with replacing(folder / "label.json", "w") as file:
-        file.write(json.dumps(record, indent=1, default=str, allow_nan=True) + "\n")
+        file.write(plain_json(record))
 
 
 def _write_for_fit(labelled: Labelled) -> None:

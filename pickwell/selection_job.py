@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,9 @@ def select(
     settings = settings.model_copy(update={"quality": judged.setting})
     candidates = make_candidates(opened, judged)
     on_progress("choose", 0, None)
+    started = time.perf_counter()
     chosen = choose(candidates, settings.budget, method=settings.method, **picker_options(settings))
+    took = time.perf_counter() - started
     comparison = compare(opened, chosen, settings)
     chosen = replace(
         chosen,
@@ -88,7 +91,7 @@ def select(
     )
     on_progress("write", 0, None)
     known = truth(chosen) if truth is not None else None
-    _write_folder(folder, opened, source, settings, chosen, comparison, known)
+    _write_folder(folder, opened, source, settings, chosen, comparison, known, took)
     return chosen
 
 
@@ -231,6 +234,7 @@ def _write_folder(
     selection: Selection,
     comparison: Sequence[BesideRandom],
     truth: Sequence[Comparison] | None,
+    seconds: float,
 ) -> None:
     """Write everything beside the old folder, then swap: never half a selection."""
     from pickwell.report_chapters import chapters_of
@@ -271,5 +275,6 @@ def _write_folder(
                 "parameters": dict(selection.parameters),
                 "funnel": selection.funnel(),
                 "truth": truth,
+                "seconds": round(seconds, 3),  # of choosing alone
             },
         )

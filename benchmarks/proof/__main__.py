@@ -31,6 +31,7 @@ def main(
     from benchmarks.proof.sizes import FULL, QUICK
     from pickwell import __version__
     from pickwell.demo_job import build
+    from pickwell.plain_json import finite, plain_json
 
     started = time.time()
 
@@ -60,9 +61,9 @@ def main(
         kept = docs / "proof" / f"{name}.json"
         if name in wanted:
             begun = time.time()
-            results[name] = _without_plots(docs, name, ask())
+            results[name] = finite(_without_plots(docs, name, ask()))
             minutes[name] = minutes.get(name, 0.0) + (time.time() - begun) / 60
-            _write(kept, json.dumps(results[name], indent=1, default=str) + "\n")
+            _write(kept, plain_json(results[name]))
             _write(folder / "minutes.json", json.dumps(minutes, indent=1) + "\n")
             told = _minutes(docs / "proof") | minutes  # what only some are asked of keeps the rest
             _write(docs / "proof" / "minutes.json", json.dumps(told, indent=1) + "\n")
@@ -82,7 +83,7 @@ def main(
         "defects": sum(truths[id_].bad for id_ in pool_ids),
         "clean": len(json.loads(parts.clean.read_text("utf-8"))),
     }
-    _write(docs / "proof" / "about.json", json.dumps(results["about"], indent=1) + "\n")
+    _write(docs / "proof" / "about.json", plain_json(results["about"]))
     _write(docs / "proof.md", page(results))
     say(f"written: {docs / 'proof.md'}")
 

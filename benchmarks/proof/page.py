@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from finetune.compare.arms import BASELINE
+from finetune.compare.table import UNTRAINED
+from pickwell.compare_summary import UNKNOWN, seen_of
+
 KINDS = {
     "all": "all defects",
     "boilerplate": "boilerplate (planted)",
@@ -32,7 +36,7 @@ def page(results: Mapping[str, Any]) -> str:
         *_section("1. Does the quality find defects?", _defects(results.get("defects"))),
         *_section("2. Do the chosen beat random, and everything?", _arms(results)),
         *_section("3. What is each design of labels worth?", _designs(results.get("designs"))),
-        *_section("4. What does diversity add?", _lines(results.get("diversity"))),
+        *_section("4. What does diversity add?", _diversity(results.get("diversity"))),
         *_section("5. Does a learned quality help elsewhere?", _elsewhere(results.get("transfer"))),
         *_notes(),
     ]
@@ -58,7 +62,9 @@ def _setting(about: Mapping[str, Any]) -> list[str]:
         f"- **Comparisons**: {size['budget']} chosen, {size['steps']} steps of 8 samples,"
         f" {size['seeds']} seeds ({size['few_seeds']} for what diversity adds and for the curve)."
         " Gains are in nats of log-likelihood per response token of the test, paired by seed;"
-        " above 0 is better than random.",
+        " above 0 is better than random. `better` and `worse` need both intervals, and a p that is"
+        " corrected for the number of arms (Holm) below 0.05. `(no training)` is the model as it"
+        " was.",
         "- **Quality**: learned by `pickwell fit` from 400 pairs whose truth is given away"
         " (they count nowhere in table 1); the test's are not among them.",
         "",
@@ -117,43 +123,81 @@ def _arms(results: Mapping[str, Any]) -> list[str]:
 
 
 def _lines(found: Mapping[str, Any] | None) -> list[str]:
+    """Verdicts, and a row for each arm; one row where both rules are the same trainings."""
     if not found:
         return []
-    lines = [*(f"- {sentence}" for sentence in found["verdicts"]), ""]
-    rows = [
-        [
-            line["arm"],
-            f"{min(line['budget'], line['samples']):,.0f}",
-            RULES[line["rule"]],
-            f"{line['nll']:.4f}",
-            _gain(line),
-            _span(line, "low", "high"),
-            _span(line, "low_both", "high_both"),
-            "" if _missing(line["p"]) else f"{line['p']:.3f}",
-            f"{line['steps']:,.0f}",
-            "" if line["choosing"] is None else f"{line['choosing']:,.0f} s",
-            f"{line['seconds']:,.0f} s",
-            line["verdict"],
-        ]
-        for line in found["lines"]
-    ]
+    same = found.get("same_by_both_rules", {})
+    full = any(line.get("beside_full") for line in found["lines"])
+    rows = []
+    for line in (*found["lines"], *found.get("untrained", [])):
+        shared = same.get(str(line["budget"]), [])
+        both = line["arm"] in shared or (line["arm"] == UNTRAINED and BASELINE in shared)
+        if line["rule"] == "epochs" and both:
+            continue
+        rows.append(_line(line, f"{RULES[line['rule']]}{' and epochs' if both else ''}", full))
     head = [
-        *("arm", "chosen", "rule", "loss", "gain over random", "95 % seeds"),
-        *("95 % seeds and images", "p", "steps", "choosing", "training", "verdict"),
+        *("arm", "trained on", "rule", "loss", "gain over random", "95 % seeds"),
+        *("95 % seeds and images", "p"),
+        *(("gain over full", "95 % seeds", "95 % seeds and images", "p") if full else ()),
+        *("steps", "choosing", "training", "verdict"),
     ]
-    return lines + _table(head, rows)
+    return [*(f"- {sentence}" for sentence in found["verdicts"]), "", *_table(head, rows)]
 
 
-def _gain(line: Mapping[str, Any]) -> str:
-    gain = line["beside_random"]
-    return "" if gain is None else f"{gain['value']:+.4f}"
+def _line(line: Mapping[str, Any], rule: str, full: bool) -> list[str]:
+    return [
+        line["arm"],
+        seen_of(line.get("seen", line["samples"]), line["samples"]),
+        rule,
+        f"{line['nll']:.4f}",
+        *_gain(line["beside_random"], line["p"]),
+        *(_gain(line.get("beside_full"), line.get("p_full")) if full else ()),
+        f"{line['steps']:,.0f}",
+        UNKNOWN if line["choosing"] is None else f"{line['choosing']:,.0f} s",
+        f"{line['seconds']:,.0f} s",
+        line["verdict"],
+    ]
 
 
-def _span(line: Mapping[str, Any], low: str, high: str) -> str:
-    gain = line["beside_random"]
-    if gain is None or _missing(gain[low]):
-        return ""
-    return f"{gain[low]:+.4f} to {gain[high]:+.4f}"
+def _gain(gain: Mapping[str, Any] | None, p: float | None) -> list[str]:
+    """Value, both intervals and the corrected p of a difference."""
+    if gain is None:
+        return ["", "", "", ""]
+    alone = " (images alone)" if gain["seeds"] < 2 else ""
+    return [
+        f"{gain['value']:+.4f}",
+        _span(gain["low"], gain["high"]) or ("one seed" if alone else ""),
+        _span(gain["low_both"], gain["high_both"]) + alone,
+        "" if _missing(p) else f"{p:.3f}",
+    ]
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return "" if _missing(low) else f"{low:+.4f} to {high:+.4f}"
+
+
+def _diversity(found: Mapping[str, Any] | None) -> list[str]:
+    """The arms, and whether quality and clusters need each other."""
+    lines = _lines(found)
+    pairs = (found or {}).get("pairs")
+    if not pairs:
+        return lines
+    arm = pairs[0]["arm"]
+    needed = [pair["other"] for pair in pairs if pair["verdict"] == "better"]
+    rest = [pair["other"] for pair in pairs if pair["verdict"] != "better"]
+    said = f"{arm!r}, of the same trainings, paired by seed: "
+    if needed:
+        said += f"better than {' and '.join(needed)}"
+    if rest:
+        said += "; " if needed else ""
+        said += f"NOT SHOWN to be better than {' or '.join(rest)}"
+    rows = [
+        [f"{arm} - {pair['other']}", *_gain(pair["difference"], pair["p"]), pair["verdict"]]
+        for pair in pairs
+    ]
+    head = ["difference", "gain", "95 % seeds", "95 % seeds and images", "p", "verdict"]
+    question = f"Do quality and clusters need each other? {said}."
+    return [*lines, "", question, "", *_table(head, rows)]
 
 
 def _plots(name: str, found: Mapping[str, Any]) -> list[str]:
@@ -181,11 +225,9 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
                 f"{cost['seconds']:,.0f} s",
                 f"{cost['passes']:,}",
                 _repeated(told),
-                "none: foretells the same of all"
-                if worth is None
-                else f"{worth['score']:+.2f} ({worth['low']:+.2f} to {worth['high']:+.2f})",
+                "none: foretells the same of all" if worth is None else _worth(worth),
                 "" if score is None or not hours else f"{score / hours:+.1f}",
-                "" if not told["datamodel"] else f"{told['datamodel']['r2_left_out']:+.2f}",
+                _signed((told["datamodel"] or {}).get("r2_left_out")),
             ]
         )
     first = next(iter(found.values()))
@@ -207,7 +249,7 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
         "",
         "What needs no training, on the same fresh subsets: "
         + "; ".join(
-            f"{name} {value['score']:+.2f} ({value['low']:+.2f} to {value['high']:+.2f})"
+            f"{name} {_worth(value)}"
             for name, value in first["worth"].items()
             if not _missing(value["score"]) and name not in ("clusters", "subsets", "influence")
         )
@@ -220,6 +262,12 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
         *(f"- {design}: {told['fit']}" for design, told in found.items()),
     ]
     return lines
+
+
+def _worth(told: Mapping[str, Any]) -> str:
+    few = _missing(told["low"])
+    span = "too few for an interval" if few else f"{told['low']:+.2f} to {told['high']:+.2f}"
+    return f"{told['score']:+.2f} ({span})"
 
 
 def _worth_name(design: str) -> str:
@@ -238,9 +286,9 @@ def _repeated(told: Mapping[str, Any]) -> str:
 
 
 def _reliability(told: Mapping[str, Any] | None) -> str:
-    if told is None:
+    if told is None or _missing(told["value"]):
         return "not known"
-    span = "" if told["low"] is None else f" ({told['low']:.2f} to {told['high']:.2f})"
+    span = "" if _missing(told["low"]) else f" ({told['low']:.2f} to {told['high']:.2f})"
     return f"{told['value']:.2f}{span}"
 
 
@@ -280,6 +328,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _two(value: float | None) -> str:
     return "" if _missing(value) else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if _missing(value) else f"{value:+.2f}"
 
 
 def _missing(value: Any) -> bool:

@@ -31,6 +31,8 @@ class Size:
         target: At most so many target samples for labels.
         test: At most so many test samples.
         pool: At most so many rows of the pool; ``None``: all.
+        diversity: Arms of the question what diversity adds. One cluster is not among them: it is
+            ``quality-only``, and would count twice in the correction of p.
     """
 
     train: str = "projector"
@@ -56,8 +58,7 @@ class Size:
     diversity: tuple[str, ...] = field(
         default=(
             *("quality-only", "clusters-only"),
-            *("selected:clusters=1", "selected:clusters=10", "selected:clusters=30"),
-            "selected:clusters=100",
+            *("selected:clusters=10", "selected:clusters=30", "selected:clusters=100"),
         )
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pickwell
 from benchmarks.proof.defects import defect_table
 from benchmarks.proof.parts import ProofParts, by_source, sources
 from benchmarks.proof.sizes import Size
+from finetune.compare.paired import holm, verdict_of
 from pickwell.config import SelectConfig
 from pickwell.judging import judge
 from scoring.quality.model import QualityModel
@@ -23,6 +24,8 @@ from scoring.run import Run
 Say = Callable[[str], None]
 DESIGNS = ("clusters", "subsets", "designed", "influence")
 MOST_SOURCES = 4
+ALONE = ("quality-only", "clusters-only")
+"""What ``selected`` joins."""
 
 
 @dataclass
@@ -153,7 +156,11 @@ def beats_random(proof: Proof, pool: str) -> dict[str, Any]:
 
 
 def diversity_adds(proof: Proof) -> dict[str, Any]:
-    """4. Quality alone, clusters alone, both; and the number of clusters."""
+    """4. Quality alone, clusters alone, both; and the number of clusters.
+
+    That neither does without the other is asked of the same trainings: ``selected`` beside each
+    alone, paired by seed.
+    """
     proof.say("compare what diversity adds")
     made = pickwell.compare(
         proof.pool_run(),
@@ -167,7 +174,7 @@ def diversity_adds(proof: Proof) -> dict[str, Any]:
         target_limit=proof.size.test,
         **proof.training,
     )
-    return told(made, proof.folder)
+    return told(made, proof.folder) | {"pairs": pairs(made, "selected", ALONE)}
 
 
 def over_budgets(proof: Proof) -> dict[str, Any]:
@@ -196,12 +203,33 @@ def told(made: pickwell.compare_job.Comparison, folder: Path) -> dict[str, Any]:
     return {
         "verdicts": verdicts(made),
         "lines": [line.record() for line in made.lines],
+        "untrained": [line.record() for line in made.untrained],
+        "same_by_both_rules": {str(budget): names for budget, names in made.same.items()},
         "arms": {arm.name: arm.about.replace(f"{folder}/", "") for arm in made.arms},
         "loss_before": made.before,
         "pool": made.about["pool"],
         "target": {k: made.about["target"][k] for k in ("samples", "images", "tokens")},
         "plots": made.plots,
     }
+
+
+def pairs(
+    made: pickwell.compare_job.Comparison, arm: str, others: Sequence[str]
+) -> list[dict[str, Any]]:
+    """An arm beside others that are not random, at equal steps, with p corrected for their number.
+
+    Args:
+        made: Of a comparison that has trained them all.
+        arm: Name of the arm.
+        others: Names of those that it stands beside.
+    """
+    found = [made.between(arm, other) for other in others]
+    corrected = holm([one.p for one in found])
+    return [
+        {"arm": arm, "other": other, "p": p, "verdict": verdict_of(one, p)}
+        | {"difference": asdict(one)}
+        for other, one, p in zip(others, found, corrected, strict=True)
+    ]
 
 
 def worth_of_designs(proof: Proof) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pickwell.compare_summary import HEADINGS, RULES, cells_of, verdicts
+from pickwell.compare_summary import RULES, table_of, verdicts
 from pickwell.report.pages import style, template
 from pickwell.words import many
 
@@ -24,11 +24,12 @@ _CAPTIONS = {
 LIMITS = (
     "What is compared holds for this model, this target, this learning rate and trainings of this"
     " length. Another target can turn the order round.",
-    "An arm is called better or worse only if both intervals agree. p is corrected for the number"
-    " of arms in its table (Holm).",
+    "An arm is called better or worse only if both intervals agree and p, corrected for the number"
+    " of arms in its table (Holm), is below 0.05. Beside the whole pool (full) p is corrected"
+    " apart.",
     "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
     " that use one of them: an upper bound. They are unknown where scoring took parts from the"
-    " cache.",
+    " cache, and for a selection folder that was not chosen from this very run.",
     "The line (no training) is the model as it was, beside random: an arm that ends below it in"
     " gain has done harm. It is no arm; its p is not corrected.",
 )
@@ -57,18 +58,15 @@ def _page(made: Comparison, record: dict[str, Any]) -> dict[str, Any]:
     both = ["Both rules stand here since neither alone is fair."] if len(rules) > 1 else []
     tables = []
     for budget, rule in dict.fromkeys((line.budget, line.rule) for line in made.lines):
-        rows = [
-            {"cells": cells_of(line), "verdict": line.verdict}
-            for line in (*made.lines, *made.untrained)
-            if (line.budget, line.rule) == (budget, rule)
-        ]
-        tables.append({"title": f"{budget:,} chosen, {RULES[rule]}", "rows": rows})
+        headings, found = table_of(made, budget, rule)
+        rows = [{"cells": cells, "verdict": cells[-1]} for cells in found]
+        title = f"{budget:,} chosen, {RULES[rule]}"
+        tables.append({"title": title, "headings": headings, "rows": rows})
     return {
         "created": record["created"].replace("T", " ").replace("+00:00", " UTC"),
         "budget": made.budget,
         "pool": record["pool"],
         "lead": rest or [first],
-        "headings": HEADINGS,
         "plots": [
             {"svg": _inline(svg), "caption": _CAPTIONS[name]} for name, svg in made.plots.items()
         ],

@@ -41,7 +41,9 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     assert "8 chosen, equal steps" in said and "8 chosen, equal epochs" in said
     assert re.search("(NO BETTER THAN RANDOM|better than random|WORSE than random)", said)
     folder = tmp_path / "run" / "comparison"
-    record = json.loads((folder / "comparison.json").read_text())
+    text = (folder / "comparison.json").read_text()
+    assert "NaN" not in text
+    record = json.loads(text)
     lines = record["lines"]
     assert lines[0]["arm"] == "random" and lines[0]["beside_random"] is None
     at_budget = [line["arm"] for line in lines if line["budget"] == 8 and line["rule"] == "steps"]
@@ -51,6 +53,12 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     steps = {(line["arm"], line["budget"], line["rule"]): line["steps"] for line in lines}
     assert steps["full", 8, "steps"] == 2 and steps["full", 8, "epochs"] == 15
     assert steps["selected", 4, "epochs"] == 1
+    # an epoch over 8 samples is 2 steps of 4: told once, and said so
+    assert "very same trainings of 2 steps" in said and "as at equal steps" in said
+    assert "saw 8 of its 60 samples (2 steps of 4)" in said
+    beside = {line["arm"]: line["beside_full"] for line in lines if line["rule"] == "steps"}
+    assert beside["full"] is None and beside["selected"]["seeds"] == 2
+    assert beside["selected"]["low_both"] < beside["selected"]["high_both"]
     assert {line["steps"] for line in lines if line["rule"] == "steps"} == {2}
     page = (folder / "comparison.html").read_text()
     assert page.count("<svg") == 4 and not re.search('(src|href)="http', page)

@@ -42,7 +42,9 @@ def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_p
     assert "from 2 of them trained 2 times each" in done.stdout
     assert "Worth of subsets" in done.stdout and "ranks nothing" in done.stdout
     folder = tmp_path / "run" / "labels" / "subsets"
-    record = json.loads((folder / "label.json").read_text())
+    text = (folder / "label.json").read_text()
+    assert "NaN" not in text
+    record = json.loads(text)
     assert record["cost"]["labels"]["trainings"] == 10
     assert record["cost"]["fresh"]["trainings"] == 8
     assert record["cost"]["repeats"]["trainings"] == 4
