@@ -58,15 +58,17 @@ def _setting(about: Mapping[str, Any]) -> list[str]:
         f" Trained: {size['train']}, peak learning rate {size['learning_rate']:g}, bfloat16,"
         " cached features. Trainings for labels: "
         f"{size['label_steps']} steps at {size['label_rate']:g}, each on a whole subset of"
-        f" {size['size']}.",
+        f" {size['size']}; of a cluster, which is larger, on as many others of its samples, so that"
+        f" {size['label_steps'] * size['size']} of them are seen.",
         f"- **Comparisons**: {size['budget']} chosen, {size['steps']} steps of 8 samples,"
-        f" {size['seeds']} seeds ({size['few_seeds']} for what diversity adds and for the curve)."
+        f" {size['seeds']} seeds ({size['few_seeds']} for what diversity adds)."
         " Gains are in nats of log-likelihood per response token of the test, paired by seed;"
         " above 0 is better than random. `better` and `worse` need both intervals, and a p that is"
         " corrected for the number of arms (Holm) below 0.05. `(no training)` is the model as it"
         " was.",
         "- **Quality**: learned by `pickwell fit` from 400 pairs whose truth is given away"
-        " (they count nowhere in table 1); the test's are not among them.",
+        " (they count nowhere in table 1); the test's are not among them. No mark is given of the"
+        " clean pool: there, `selected` goes by the consensus.",
         "",
     ]
 
@@ -255,7 +257,10 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
         )
         + "; mean: ranks nothing.",
         "",
-        f"Reliability of a fresh subset's outcome: {_reliability(ceiling)}.",
+        f"Reliability of a fresh subset's outcome: {_reliability(ceiling)}. Where every step takes a"
+        " whole subset, trainings of the same one hardly differ: this says that the measurement is"
+        " steady, and nothing of other orders or longer trainings. For clusters, repeats take other"
+        " orders, too.",
         "",
         "What `pickwell fit` makes of each:",
         "",
