@@ -258,9 +258,9 @@ def _designs(found: Mapping[str, Any] | None) -> list[str]:
         + "; mean: ranks nothing.",
         "",
         f"Reliability of a fresh subset's outcome: {_reliability(ceiling)}. Where every step takes"
-        " a whole subset, trainings of the same one hardly differ: this says that the measurement is"
-        " steady, and nothing of other orders or longer trainings. For clusters, repeats take other"
-        " orders, too.",
+        " a whole subset, trainings of the same one hardly differ: it says that the measurement is"
+        " steady, and nothing of other orders or longer trainings. For clusters, repeats take"
+        " other orders, too.",
         "",
         "What `pickwell fit` makes of each:",
         "",
