@@ -56,7 +56,8 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     # an epoch over 8 samples is 2 steps of 4: told once, and said so
     assert "very same trainings of 2 steps" in said and "as at equal steps" in said
     assert "saw 8 of its 60 samples (2 steps of 4)" in said
-    beside = {line["arm"]: line["beside_full"] for line in lines if line["rule"] == "steps"}
+    at_steps = [line for line in lines if (line["budget"], line["rule"]) == (8, "steps")]
+    beside = {line["arm"]: line["beside_full"] for line in at_steps}
     assert beside["full"] is None and beside["selected"]["seeds"] == 2
     assert beside["selected"]["low_both"] < beside["selected"]["high_both"]
     assert {line["steps"] for line in lines if line["rule"] == "steps"} == {2}
