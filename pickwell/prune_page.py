@@ -122,6 +122,7 @@ def _page(
         "strategy": made.strategy,
         "lead": made.why,
         "facts": _facts(run, pictures, made, settings),
+        "pairs_first": funnel["duplicate"] > funnel["not chosen"],
         "stays": [card(row) for row in kept.rows[:SHOWN]],
         "goes": [card(row) for row in gone],
         "clusters": _clusters(pictures, made, card),
