@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,7 +167,8 @@ def compare(
     command = ["compare", str(opened.folder), "--target", str(trainings.described.get("path"))]
     if settings.devices and trainings.described.get("path") is None:
         raise BadInputError("Several devices need a target that is a file.", "Write it to one.")
-    for sentence in plan_in_words(tasks, settings):
+    made_on = _labels_on(opened.folder, trainings.described)
+    for sentence in (*seen_before(made_on), *plan_in_words(tasks, settings)):
         on_plan(sentence)
     missing = trainings.do(tasks, [*command, "--out", str(folder)])
     if missing or settings.share is not None:
@@ -193,6 +194,7 @@ def compare(
                 "images": len(set(clusters)),
                 "tokens": int(nothing.tokens.sum()),
             },
+            "labels_on_target": made_on,
             "model": trainings.bench.model_key,
             "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
         },
@@ -224,6 +226,30 @@ def plan_in_words(tasks: Sequence[Task], settings: CompareConfig) -> list[str]:
             f" --seeds {FEW_SEEDS} or more, 5 by default."
         )
     return said
+
+
+def seen_before(designs: Sequence[str]) -> list[str]:
+    """That the target is no test, where labels of the run were made on it."""
+    if not designs:
+        return []
+    return [
+        f"Labels of this run ({', '.join(designs)}) were made on this very target: for whatever was"
+        " learned from them or chosen by them it is no test. Take other held-out samples."
+    ]
+
+
+def _labels_on(run: Path, described: Mapping[str, Any]) -> list[str]:
+    """Designs of labels of the run that were made on the same samples."""
+    found = set()
+    for path in sorted((run / "labels").glob("*/label.json")):
+        try:
+            told = json.loads(path.read_text("utf-8"))
+            content = told["target"].get("content")
+        except (OSError, ValueError, KeyError, AttributeError):
+            continue
+        if content is not None and content == described.get("content"):
+            found.add(str(told.get("design")))
+    return sorted(found)
 
 
 def _seed_by_seed(tasks: Sequence[Sequence[Any]]) -> list[Any]:

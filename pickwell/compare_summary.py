@@ -124,12 +124,15 @@ def _told_before(made: Comparison, budget: int, rule: str) -> set[str]:
 
 def verdicts(made: Comparison) -> list[str]:
     """One sentence per rule and arm worth a sentence: the first arm, and the whole pool."""
+    from pickwell.compare_job import seen_before
+
     seeds = many(made.about["options"]["seeds"], "seed")
     target = made.about["target"]
     found = [
         f"{made.about['pool']:,} samples to choose from; {seeds}; measured on"
         f" {target['samples']:,} samples ({target['images']:,} images). Before any training the"
-        f" loss is {made.before:.4f} nats per token."
+        f" loss is {made.before:.4f} nats per token.",
+        *seen_before(made.about.get("labels_on_target", [])),
     ]
     first = next((arm.name for arm in made.arms if arm.name not in ("random", "full")), None)
     for rule in dict.fromkeys(line.rule for line in made.lines):

@@ -107,7 +107,7 @@ def _write_effects(labelled: Labelled) -> None:
             "effect_sd": column(findings.deviations),
             "effect_low": column(findings.effects - reach),
             "effect_high": column(findings.effects + reach),
-            "groups": pa.array(held),
+            "groups": pa.array(held) if labelled.plan.groups else pa.nulls(len(held), pa.int32()),
         }
     )
     with replacing(labelled.folder / "effects.parquet") as file:

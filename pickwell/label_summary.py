@@ -179,9 +179,9 @@ def _worthy(design: str, found: Worth) -> str:
     told = f"{told} ({_span(found)}) {tested}"
     if found.ceiling is not None:
         told += f"; at most {found.ceiling:.2f} could be expected"
-    return told + (
-        "." if found.low > 0 else ". That is no better than chance: do not build on these labels."
-    )
+    if found.low > 0:
+        return told + "."
+    return told + ". That is not shown to be better than chance: do not build on these labels."
 
 
 def _span(found: Worth) -> str:

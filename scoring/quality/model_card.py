@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from scoring.quality.model import QualityModel
 
 
+def _of(on: Mapping[str, Any]) -> str:
+    """Of how many samples; those of several groups are counted in each."""
+    plural = "memberships of samples" if on["unit"] == "group" else "samples"
+    return f"of {on['rows']:,} {plural}"
+
+
 def card_text(model: QualityModel) -> str:
     """``README.md`` of a model folder."""
     on, worth = model.fitted_on, model.worth
@@ -17,7 +23,7 @@ def card_text(model: QualityModel) -> str:
         lines += ["## Fitted on", ""]
         if "labels" in on:
             lines += [
-                f"- {on['labels']:,} labels, one per {on['unit']}, of {on['rows']:,} samples; "
+                f"- {on['labels']:,} labels, one per {on['unit']}, {_of(on)}; "
                 f"mean {on['label_mean']:.4g}, standard deviation {on['label_sd']:.3g}",
                 f"- labels: `{on['source']}` (SHA-256 of names and values "
                 f"`{on['labels_sha256'][:16]}`)",

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from pickwell.compare_job import _labels_on, seen_before
+
 METRICS = "length,image_quality,repetition,boilerplate"
 SHORT = (
     *("--budget", 8, "--seeds", 2, "--steps", 2, "--epochs", 1, "--batch-size", 4),
@@ -137,3 +139,16 @@ def test_a_selection_folder_is_an_arm_and_shares_are_joined(compare, pickwell_he
     page = (tmp_path / "run" / "comparison" / "comparison.html").read_text()
     assert "None epochs" not in page and "Both rules stand" not in page
     assert "2 steps of 4 samples" in page
+
+
+def test_a_target_that_labels_were_made_on_is_told(tmp_path):
+    run = tmp_path / "run"
+    for design, content in (("subsets", "abc"), ("clusters", "other")):
+        (run / "labels" / design).mkdir(parents=True)
+        told = {"design": design, "target": {"content": content}}
+        (run / "labels" / design / "label.json").write_text(json.dumps(told))
+    (run / "labels" / "broken").mkdir()
+    (run / "labels" / "broken" / "label.json").write_text("{")
+    assert _labels_on(run, {"content": "abc"}) == ["subsets"]
+    assert _labels_on(run, {"command": "x"}) == []
+    assert "is no test" in seen_before(["subsets"])[0] and not seen_before([])
