@@ -99,7 +99,7 @@ def _speed(answer: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for method, told in answer["methods"].items():
-        products, to_one = told["all_with_all"], told["ratio_to_one"]
+        products, to_one = told.get("all_with_all"), told.get("ratio_to_one")
         needed = f"{told['products_seconds']:.1f} s"
         if products is not None:
             needed += f" ({products:.1f} of all with all)"

@@ -22,8 +22,8 @@ ONE = np.float32(1.5)
     "facility-location",
     needs=("features",),
     keeps="representation: the similarity of each row to the pick most like it, summed",
-    cost="O(n d) for each gain that is looked at again, less from pick to pick; some products of "
-    "all with all where all rows are alike (noise), far fewer where they cluster; O(n) memory. "
+    cost="O(n d) for each gain that is looked at again, less from pick to pick; up to some "
+    "eight products of all with all for 100 picks; O(n) memory. "
     "With neighbours=M one product, O(n M) memory",
     good_when="few picks shall stand for all; the safest of the shelf at small budgets; take "
     "neighbours=64 from some 100,000 rows up",
