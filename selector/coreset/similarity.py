@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy.sparse import csr_array, eye_array
 from sklearn.neighbors import NearestNeighbors
-
-BLOCK_BYTES = 64 * 2**20
-"""Products held at a time."""
 
 
 class Cosine:
@@ -46,13 +41,6 @@ class Cosine:
         places, distance = nearest_neighbours(self.units, count)
         near = np.maximum(1.0 - distance**2 / 4.0, 1e-12)  # of unit rows; an edge is never 0
         return csr_array(symmetric_graph(places, near) + eye_array(len(self), format="csr"))
-
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """(m, n) similarities of consecutive rows to all."""
-        size = max(1, BLOCK_BYTES // (4 * len(self)))
-        for start in range(0, len(self), size):
-            part = slice(start, min(start + size, len(self)))
-            yield part, self.columns(np.arange(part.start, part.stop)).T
 
     def sums(self) -> np.ndarray:
         """(n,) float64 sum of each row's similarities to all rows; no matrix is made for it."""
