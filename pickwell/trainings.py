@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,7 +92,8 @@ class Trainings:
         settings = self.settings
         ledger = self.ledger
         if settings.devices and settings.share is None and ledger.missing(tasks):
-            _spawn(settings.devices, settings, command)
+            self._fill()
+            _spawn(settings.devices, settings, command, lambda: self._look(tasks))
             ledger = self.ledger
         share = parse_share(settings.share)
         ledger.do(
@@ -101,6 +103,19 @@ class Trainings:
             on_progress=lambda done, total: self.on_progress("trainings", done, total),
         )
         return len(self.ledger.missing(tasks))
+
+    def _fill(self) -> None:
+        """Vision features are computed once, here, and not by every worker."""
+        from finetune.bench import Bench
+
+        if self.settings.cache_features and isinstance(self.bench, Bench):
+            _ = self.bench.rows
+
+    def _look(self, tasks: Sequence[Task]) -> None:
+        """Tell how far the workers are, by what stands in the ledger."""
+        distinct = list(dict.fromkeys(tasks))
+        done = len(distinct) - len(self.ledger.missing(distinct))
+        self.on_progress("trainings", done, len(distinct))
 
 
 def open_trainings(
@@ -151,8 +166,14 @@ def parse_share(text: str | None) -> tuple[int, int]:
     return int(number) - 1, int(of)
 
 
-def _spawn(devices: Sequence[str], settings: Any, command: Sequence[str]) -> None:
-    """One process per device, each with its share; all are waited for.
+LOOK = 2.0
+"""Seconds between two looks at what the workers have done."""
+
+
+def _spawn(
+    devices: Sequence[str], settings: Any, command: Sequence[str], look: Callable[[], None]
+) -> None:
+    """One process per device, each with its share; all are waited for, ``look`` meanwhile.
 
     Raises:
         BadInputError: One failed; what it printed is shown.
@@ -181,6 +202,9 @@ def _spawn(devices: Sequence[str], settings: Any, command: Sequence[str]) -> Non
                 )
             running.append((device, worker, said))
         try:
+            while any(worker.poll() is None for _, worker, _ in running):
+                look()
+                time.sleep(LOOK)
             codes = [worker.wait() for _, worker, _ in running]
         except BaseException:
             for _, worker, _ in running:

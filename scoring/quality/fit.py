@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,7 +112,27 @@ def fit_quality(
         BadInputError: For labels that nothing can be learned from: too few, all equal, too few
             blocks, or features that are not there or do not vary.
     """
-    settings = options or FitOptions()
+    with _one_thread():
+        return _fit(features, labels, options or FitOptions(), on_progress)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What is fitted here is small: threads gain nothing, and beside other load wait ten times."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # torch sets its number once, when it is first asked for
+    with threadpool_limits(1):
+        yield
+
+
+def _fit(
+    features: Mapping[str, np.ndarray],
+    labels: Labels,
+    settings: FitOptions,
+    on_progress: Callable[[str, int, int | None], None],
+) -> FitResult:
     kept, labels, notes = usable(features, labels, settings.columns)
     columns = tuple(kept)
     values = np.stack(list(kept.values()), axis=1)
