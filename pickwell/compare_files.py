@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from pickwell.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
     from pickwell.compare_job import Comparison
 
 FORMAT_VERSION = 1
+CHOSEN = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("budget", pa.int32()),
+        ("seed", pa.int64()),
+        ("rank", pa.int32()),
+        ("id", pa.string()),
+    ]
+)
+"""Of ``chosen.parquet``: one row per arm, budget, seed (null: every seed takes the same) and id."""
 
 
 def write_comparison(made: Comparison) -> None:
@@ -53,9 +65,38 @@ def write_comparison(made: Comparison) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    _write_chosen(made)
     write_comparison_page(made, record, made.folder / "comparison.html")
     with replacing(made.folder / "comparison.json", "w") as file:
         file.write(plain_json(record))
+
+
+def _write_chosen(made: Comparison) -> None:
+    """What every arm took; the whole pool, which is no choice, is left out."""
+    import pyarrow.parquet as pq
+
+    from data_cards.replacing import replacing
+
+    first, seeds = made.about["options"]["seed"], made.about["options"]["seeds"]
+    sizes = {
+        line.budget: {own.arm for own in made.lines if own.budget == line.budget}
+        for line in made.lines
+    }
+    rows = []
+    for arm in made.arms:
+        for budget in sorted(size for size, names in sizes.items() if arm.name in names):
+            if arm.whole or budget >= made.about["pool"]:
+                continue
+            drawn = [tuple(arm.choose(budget, seed)) for seed in range(first, first + seeds)]
+            same = len(set(drawn)) == 1
+            for place, ids in enumerate(drawn[:1] if same else drawn):
+                seed = None if same else first + place
+                rows += [
+                    {"arm": arm.name, "budget": budget, "seed": seed, "rank": rank, "id": id_}
+                    for rank, id_ in enumerate(ids, 1)
+                ]
+    with replacing(made.folder / "chosen.parquet") as file:
+        pq.write_table(pa.Table.from_pylist(rows, CHOSEN), file)
 
 
 def _flat(line: Line) -> dict[str, Any]:

@@ -140,14 +140,16 @@ def compare(
     budget = settings.budget
     curve = list(dict.fromkeys(["random", *settings.curve])) if settings.budgets else []
     sizes = sorted({len(pool.ids) if b == "all" else int(b) for b in settings.budgets} | {budget})
+    trainings = open_trainings(
+        pool, target, settings, opened.folder / "labels", on_progress, on_source
+    )
+    names = settings.arms or list(ARMS)
+    arms = Arms(pool, settings, min(sizes[-1], len(pool.ids))).make([*names, *curve])
     if sizes[-1] > len(pool.ids):
         raise BadInputError(
             f"{sizes[-1]:,} cannot be chosen from {len(pool.ids):,} rows that can be trained on.",
             "Lower --budget and --budgets; `all` stands for all of them.",
         )
-    makes = Arms(pool, settings, max(sizes))
-    names = settings.arms or list(ARMS)
-    arms = makes.make([*names, *curve])
     _refuse_empty(arms, budget)
     everywhere = [arm.name for arm in arms if arm.name in (*names, "random")]
     planned = cells(
@@ -159,16 +161,19 @@ def compare(
         batch=settings.batch_size * settings.gradient_accumulation,
         first=settings.seed,
     )
-    trainings = open_trainings(
-        pool, target, settings, opened.folder / "labels", on_progress, on_source
-    )
     before = Task((pool.ids[0],), settings.seed, 0)
     tasks = [before, *_seed_by_seed([cell.tasks for cell in planned])]
     command = ["compare", str(opened.folder), "--target", str(trainings.described.get("path"))]
     if settings.devices and trainings.described.get("path") is None:
         raise BadInputError("Several devices need a target that is a file.", "Write it to one.")
     made_on = _labels_on(opened.folder, trainings.described)
-    for sentence in (*seen_before(made_on), *plan_in_words(tasks, settings)):
+    said = [
+        *seen_before(made_on),
+        *pool.left_out_in_words(),
+        *plan_in_words(tasks, settings),
+        *trainings.kept_in_words(tasks),
+    ]
+    for sentence in said:
         on_plan(sentence)
     missing = trainings.do(tasks, [*command, "--out", str(folder)])
     if missing or settings.share is not None:
@@ -196,7 +201,10 @@ def compare(
             },
             "labels_on_target": made_on,
             "model": trainings.bench.model_key,
-            "options": settings.model_dump(mode="json", exclude={"cache", "devices", "share"}),
+            "options": settings.model_dump(
+                mode="json",
+                exclude={"cache": True, "devices": True, "share": True, "select": {"budget"}},
+            ),
         },
         plots=dict(plots(lines, budget, curve)),
         same=same_by_both_rules(lines),
@@ -214,18 +222,22 @@ FEW_SEEDS = 3
 def plan_in_words(tasks: Sequence[Task], settings: CompareConfig) -> list[str]:
     """How much is going to be trained, and what will not be known in the end."""
     steps = [task.steps for task in tasks if task.steps]
-    span = f"{min(steps):,}" if min(steps) == max(steps) else f"{min(steps):,} to {max(steps):,}"
+    span = many(max(steps), "step")
+    if min(steps) < max(steps):
+        span = f"{min(steps):,} to {span}"
     batch = settings.batch_size * settings.gradient_accumulation
-    said = [
-        f"{many(len(steps), 'training')} of {span} steps of {batch}, {sum(steps):,} steps in all."
-        " What is done already is kept."
+    said = f"{many(len(steps), 'training')} of {span} of {batch}, {sum(steps):,} steps in all."
+    return [said, *few_seeds(settings.seeds)]
+
+
+def few_seeds(seeds: int) -> list[str]:
+    """That so few seeds tell nothing; empty where there are enough."""
+    if seeds >= FEW_SEEDS:
+        return []
+    return [
+        f"{many(seeds, 'seed')} can hardly tell one arm from another: --seeds {FEW_SEEDS} or more,"
+        " 5 by default."
     ]
-    if settings.seeds < FEW_SEEDS:
-        said.append(
-            f"{many(settings.seeds, 'seed')} can hardly tell one arm from another:"
-            f" --seeds {FEW_SEEDS} or more, 5 by default."
-        )
-    return said
 
 
 def seen_before(designs: Sequence[str]) -> list[str]:

@@ -36,6 +36,9 @@ def print_comparison(made: Comparison) -> None:
         out.print(sentence, markup=False, soft_wrap=True)
     for rule in dict.fromkeys(line.rule for line in made.lines):
         headings, rows = table_of(made, made.budget, rule)
+        if out.is_terminal and out.width < WIDE:
+            kept = [place for place, name in enumerate(headings) if name not in _LEFT_OUT]
+            headings, *rows = [[row[place] for place in kept] for row in (headings, *rows)]
         table = Table(title=f"{made.budget:,} chosen, {RULES[rule]}")
         for name in headings:
             table.add_column(name, justify="left" if name in ("arm", "verdict") else "right")
@@ -43,14 +46,20 @@ def print_comparison(made: Comparison) -> None:
             if row[0].startswith(UNTRAINED):
                 table.add_section()
             table.add_row(*row)
-        out.print(table)
+        out.print(table, width=None if out.is_terminal else PIPED, crop=False)
+    if out.is_terminal and out.width < WIDE:
+        out.print("The terminal is narrow: page and comparison.csv hold all columns.")
     if any(line.choosing is None for line in made.lines):
         out.print("Choosing: unknown where not timed, or where scoring had parts from the cache.")
     out.print(f"Page: {made.folder / 'comparison.html'}", markup=False, soft_wrap=True)
 
 
+WIDE = 150
+"""Characters that all columns need; a narrower terminal gets what decides."""
+PIPED = 170
 _SPANS = "95 % over seeds;\nover seeds and images"
 _FULL = f"gain over full;\n{_SPANS}"
+_LEFT_OUT = ("trained on", "steps", "choosing", _FULL)
 UNKNOWN = "unknown"
 """Of what choosing took, where it was not timed or scoring had parts from the cache."""
 SAME = "as at equal steps"
@@ -124,7 +133,7 @@ def _told_before(made: Comparison, budget: int, rule: str) -> set[str]:
 
 def verdicts(made: Comparison) -> list[str]:
     """One sentence per rule and arm worth a sentence: the first arm, and the whole pool."""
-    from pickwell.compare_job import seen_before
+    from pickwell.compare_job import few_seeds, seen_before
 
     seeds = many(made.about["options"]["seeds"], "seed")
     target = made.about["target"]
@@ -132,6 +141,7 @@ def verdicts(made: Comparison) -> list[str]:
         f"{made.about['pool']:,} samples to choose from; {seeds}; measured on"
         f" {target['samples']:,} samples ({target['images']:,} images). Before any training the"
         f" loss is {made.before:.4f} nats per token.",
+        *few_seeds(made.about["options"]["seeds"]),
         *seen_before(made.about.get("labels_on_target", [])),
     ]
     first = next((arm.name for arm in made.arms if arm.name not in ("random", "full")), None)

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ValidationError
 from data_cards.errors import BadInputError
 from pickwell.config import Config
 
+TYPED = ("run", "target", "data", "labels", "out")
+"""What a command is about and where it writes: always typed."""
+
 
 def load_config(path: Path | None) -> Config:
     """Read a YAML file; ``None`` gives the defaults.
@@ -105,6 +108,8 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         annotation = owner.model_fields[part].annotation
         assert isinstance(annotation, type)
         owner = annotation
+    if len(location) > 1 and location[-1] in TYPED:
+        return f"{name!r} is no key: it is typed with the command, not kept in a file"
     near = difflib.get_close_matches(location[-1], owner.model_fields, 1, 0.5)
     known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(owner.model_fields)}"
     return f"there is no key {name!r}; {known}"

@@ -44,6 +44,17 @@ def problem(message: str, remedy: str = "") -> None:
         err.print(remedy, markup=False, soft_wrap=True)
 
 
+SPEED_PERIOD = 600.0
+"""Seconds that a rate is taken over; a training may take a minute."""
+
+
+def _rate(speed: float | None) -> str:
+    """``12.3/s``, or ``45 s each`` where one takes longer than ten seconds."""
+    if not speed:
+        return ""
+    return f"{speed:,.1f}/s" if speed >= 0.1 else f"{1 / speed:,.0f} s each"
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """A display with rate and time left, as a callback ``(stage, done, total)``.
@@ -64,7 +75,7 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:,.1f}/s" if speed else "", style="progress.data.speed")
+            return Text(_rate(speed), style="progress.data.speed")
 
     with Progress(
         TextColumn("{task.description}"),
@@ -72,6 +83,7 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
         MofNCompleteColumn(),
         Rate(),
         TimeRemainingColumn(),
+        speed_estimate_period=SPEED_PERIOD,
         console=err,
         disable=not err.is_terminal,
     ) as display:

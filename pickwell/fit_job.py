@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,7 +93,8 @@ def fit(
         ),
         on_progress=on_progress,
     )
-    messages = (*result.messages, *(t for t in (shared, note, _overlap(known)) if t))
+    doubt = _doubt(Path(labels), result.model.is_fallback)
+    messages = (*result.messages, *(t for t in (doubt, shared, note, _overlap(known)) if t))
     model = replace(
         result.model,
         fitted_on={
@@ -115,6 +117,31 @@ def _refuse_unfinished(run: Run | str | Path, labels: Path) -> None:
             f"{labels} does not exist; {kept} holds trainings of a labelling that is not finished.",
             "Type the same pickwell label again: it goes on where it stopped, and writes labels.",
         )
+
+
+def _doubt(labels: Path, unpredictable: bool) -> str:
+    """What ``label`` found of its labels and ``fit`` does not see; empty for other labels."""
+    place = labels if labels.is_dir() else labels.parent
+    try:
+        told = json.loads((place / "label.json").read_text("utf-8"))
+        design = told["design"]
+        worth, model = (told.get("worth") or {}).get(design), told.get("datamodel")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    said = []
+    if worth is None or worth.get("low") is None or worth["low"] <= 0:
+        said.append(
+            f"`pickwell label` has not shown that these labels ({design}) foretell other trainings"
+            " better than chance: do not build on them."
+        )
+    if unpredictable and model is not None and (model.get("r2_low") or 0) > 0:
+        said.append(
+            "It foretold these outcomes better than their mean, and that is no contradiction: it"
+            " knew which samples each group shares with others, while here only the metrics of the"
+            " groups speak. What it found of single samples is in effects.parquet: `pickwell score"
+            " --import` and `select --by effect`."
+        )
+    return " ".join(said)
 
 
 def _overlap(known: Labels) -> str:

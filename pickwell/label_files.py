@@ -151,7 +151,7 @@ def _card(labelled: Labelled, record: dict[str, Any]) -> str:
         "## How they were made",
         "",
         f"- run `{record['run']}`, {record['pool']:,} rows that can be trained on",
-        f"- model `{record['model']}`, {options['train']} trained for"
+        f"- model `{options['model']}` (`{record['model']}`), {options['train']} trained for"
         f" {many(record['steps'], 'step')} of"
         f" {options['batch_size'] * options['gradient_accumulation']} samples, seed"
         f" {options['seed']}",

@@ -96,7 +96,7 @@ def label(
     """
     from finetune.labels.study import study
     from pickwell.label_files import write_labels
-    from pickwell.label_plan import plan_in_words, refuse_few
+    from pickwell.label_plan import influence_in_words, plan_in_words, refuse_few
     from pickwell.scoring_job import open_run
     from pickwell.training_pool import training_pool
     from pickwell.trainings import open_trainings
@@ -109,14 +109,18 @@ def label(
     opened = run if isinstance(run, Run) else open_run(run)
     folder = Path(out) if out is not None else opened.folder / "labels" / settings.design
     _refuse_foreign(folder)
-    _refuse_both(target, settings)
+    _refuse_at_odds(target, settings)
     pool = training_pool(opened, text_only=settings.text_only, above_floors=settings.above_floors)
     plan = _plan(pool, settings)
     trainings = open_trainings(
         pool, target, settings, opened.folder / "labels", on_progress, on_source
     )
     refuse_few(plan)
-    for sentence in plan_in_words(plan):
+    said = [*pool.left_out_in_words(), *plan_in_words(plan)]
+    if settings.design == "influence":
+        retest = RETEST if settings.repeats > 1 else None
+        said.append(influence_in_words(plan, WARM_UP, len(trainings.target), retest))
+    for sentence in (*said, *trainings.kept_in_words(plan.all_tasks())):
         on_plan(sentence)
     missing = trainings.do(plan.all_tasks(), _command(opened, trainings, folder))
     if missing or settings.share is not None:
@@ -251,14 +255,22 @@ def _command(run: Run, trainings: Trainings, folder: Path) -> list[str]:
     return [*words, "--target", str(target)]
 
 
-def _refuse_both(target: Any, settings: LabelConfig) -> None:
-    """One thing measures."""
+def _refuse_at_odds(target: Any, settings: LabelConfig) -> None:
+    """One thing measures, and what is asked for belongs to the design."""
     if (target is None) == (settings.outcome_command is None):
         raise BadInputError(
             "Nothing says what outcomes are measured on."
             if target is None
             else "Both a target and a command would measure outcomes.",
             "Give --target DATA, or --outcome-command COMMAND.",
+        )
+    if settings.design == "influence" and settings.groups is not None:
+        raise BadInputError(
+            "Influence has no groups: every sample gets a label of its own.", "Leave out --groups."
+        )
+    if settings.design != "subsets" and settings.draw != "random":
+        raise BadInputError(
+            f"Only subsets are drawn; {settings.design} are not.", "Leave out --draw."
         )
     if settings.design == "influence" and target is None:
         raise BadInputError(

@@ -29,11 +29,33 @@ def refuse_few(plan: Plan) -> None:
         )
 
 
+def influence_in_words(plan: Plan, warm_up: int, target: int, retest: int | None) -> str:
+    """What influence costs beside the fresh subsets' trainings.
+
+    Args:
+        plan: Of the labelling.
+        warm_up: Samples that the warm-up draws from.
+        target: Samples of the target.
+        retest: Samples whose influence is found a second time; ``None``: it is not.
+    """
+    pool = len(plan.ids)
+    first = many(min(warm_up, pool), "sample")
+    told = (
+        f"Influence: a warm-up of {many(plan.steps, 'step')} on {first}"
+        f" and the gradients of {many(pool + target, 'sample')}, one by one, at the end."
+    )
+    if retest is None:
+        return told
+    again = f"{many(min(retest, pool) + target, 'sample')} under another seed"
+    return f"{told} Then the same for {again}, to know how reliable it is."
+
+
 def plan_in_words(plan: Plan) -> list[str]:
     """How much is going to be trained, and what will not be known in the end."""
     from finetune.labels import worth
 
-    again = len(plan.all_tasks()) - len(plan.groups) - len(plan.fresh)
+    tasks = plan.all_tasks()
+    again = len(tasks) - len(plan.groups) - len(plan.fresh)
     parts = ", ".join(
         many(count, word)
         for count, word in (
@@ -41,11 +63,10 @@ def plan_in_words(plan: Plan) -> list[str]:
             (len(plan.fresh), "fresh subset"),
             (again, "repeat"),
         )
+        if count
     )
-    said = [
-        f"{many(len(plan.all_tasks()), 'training')} of {many(plan.steps, 'step')} of {plan.batch}:"
-        f" {parts}. What is done already is kept."
-    ]
+    trained = f"{many(len(tasks), 'training')} of {many(plan.steps, 'step')} of {plan.batch}"
+    said = [f"{trained}: {parts}."] if tasks else []
     if len(plan.fresh) < worth.FEWEST:
         said.append(
             f"{many(len(plan.fresh), 'fresh subset')} cannot tell what the labels are worth:"

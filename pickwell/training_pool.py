@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from data_cards.errors import BadInputError
 from pickwell.config import SelectConfig
+from pickwell.words import many
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ class TrainingPool:
         ids: n ids.
         judged: Consensus and floors over the whole run.
         candidates: The whole run, as choosing sees it.
+        left_out: Why rows of the run are not among them, to how many.
     """
 
     run: Run
@@ -36,6 +38,12 @@ class TrainingPool:
     ids: tuple[str, ...]
     judged: Judged
     candidates: Candidates
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def left_out_in_words(self) -> list[str]:
+        """Why rows of the run are not trained on; empty where all are."""
+        parts = [f"{many(count, 'row')} {why}" for why, count in self.left_out.items() if count]
+        return [f"Not trained on: {', '.join(parts)}."] if parts else []
 
     @cached_property
     def contents(self) -> dict[str, str]:
@@ -132,10 +140,16 @@ def training_pool(
 
     judged = judge(run, SelectConfig(quality="consensus"))
     keys = run.samples(["image_keys"])["image_keys"].to_pylist()
-    fits = np.array([text_only or bool(found) for found in keys])
-    fits &= ~judged.failed
+    seen = np.array([text_only or bool(found) for found in keys])
+    fits = seen & ~judged.failed
+    left_out = {
+        "without image (--text-only takes them)": int((~seen & ~judged.failed).sum()),
+        "that are bad": int(judged.failed.sum()),
+    }
     if above_floors:
-        fits &= np.array([reason is None for reason in judged.refused])
+        above = np.array([reason is None for reason in judged.refused])
+        left_out["that a floor refuses"] = int((fits & ~above).sum())
+        fits &= above
     rows = np.flatnonzero(fits)
     if len(rows) < minimum:
         raise BadInputError(
@@ -143,9 +157,8 @@ def training_pool(
             "Rows need an image and a response; --text-only takes rows without image too.",
         )
     ids = run.scores["id"].to_pylist()
-    return TrainingPool(
-        run, rows, tuple(ids[row] for row in rows), judged, make_candidates(run, judged)
-    )
+    named = tuple(ids[row] for row in rows)
+    return TrainingPool(run, rows, named, judged, make_candidates(run, judged), left_out)
 
 
 def metric_columns(run: Run) -> list[str]:

@@ -79,6 +79,14 @@ class Trainings:
 
         return Ledger(self.folder / OUTCOMES, self.bench.key, self.pool.contents)
 
+    def kept_in_words(self, tasks: Sequence[Task]) -> list[str]:
+        """How much need not be trained again; empty where nothing is there."""
+        wanted = len(dict.fromkeys(tasks))
+        left = len(self.ledger.missing(tasks))
+        if left == wanted:
+            return []
+        return [f"{wanted - left:,} of them are kept from before: {left:,} remain."]
+
     def do(self, tasks: Sequence[Task], command: Sequence[str]) -> int:
         """Train what is missing: here, or on several devices.
 

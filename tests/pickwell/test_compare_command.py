@@ -1,8 +1,10 @@
 """``pickwell compare`` as a person types it, and that no test data reaches any choice."""
 
+import hashlib
 import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
 
 from pickwell.compare_job import _labels_on, seen_before
@@ -46,6 +48,14 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     text = (folder / "comparison.json").read_text()
     assert "NaN" not in text
     record = json.loads(text)
+    assert "budget" not in record["options"]["select"] and record["budget"] == 8
+    chosen = pq.read_table(folder / "chosen.parquet").to_pylist()
+    mine = [row["id"] for row in chosen if (row["arm"], row["budget"]) == ("selected", 8)]
+    assert len(mine) == 8 and {r["seed"] for r in chosen if r["arm"] == "selected"} == {None}
+    assert {r["seed"] for r in chosen if r["arm"] == "random"} == {0, 1}
+    assert not [r for r in chosen if r["arm"] == "full" or r["budget"] == 60]
+    (digest,) = [arm["chosen_sha256"] for arm in record["arms"] if arm["name"] == "selected"]
+    assert digest == hashlib.sha256("\n".join(sorted(mine)).encode()).hexdigest()
     lines = record["lines"]
     assert lines[0]["arm"] == "random" and lines[0]["beside_random"] is None
     at_budget = [line["arm"] for line in lines if line["budget"] == 8 and line["rule"] == "steps"]
@@ -64,6 +74,7 @@ def test_a_table_for_each_rule_with_random_first(compare, tmp_path):
     assert beside["selected"]["low_both"] < beside["selected"]["high_both"]
     assert {line["steps"] for line in lines if line["rule"] == "steps"} == {2}
     page = (folder / "comparison.html").read_text()
+    assert "2 seeds can hardly tell" in page
     assert page.count("<svg") == 4 and not re.search('(src|href)="http', page)
     plots = {path.name for path in folder.glob("*.svg")}
     assert plots == {
@@ -117,6 +128,10 @@ def test_unknown_arms_and_missing_columns_are_named(compare, tmp_path):
     assert done.returncode == 2 and "no embeddings" in done.stderr
     done = compare("--arms", "selected", "--budget", 61)
     assert done.returncode == 2 and "61 cannot be chosen from 60 rows" in done.stderr
+    done = compare("--budget", 61, target="nowhere.json")
+    assert done.returncode == 2 and "does not exist" in done.stderr
+    done = compare("--arms", "selectd", "--budget", 61)
+    assert done.returncode == 2 and "Did you mean 'selected'?" in done.stderr
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     done = compare("--arms", "selected", "--out", tmp_path / "mine")

@@ -2,7 +2,9 @@
 
 import json
 
-from pickwell.console import _Terminal
+import pytest
+
+from pickwell.console import _rate, _Terminal
 
 TITLE = "\x1b]0;owned\x07"
 RED = "\x1b[31mred"
@@ -31,3 +33,10 @@ def test_a_hostile_caption_in_formats_and_explain(llava, pickwell_here):
     assert chosen.returncode == 0
     why = pickwell_here("explain", "picked", rows[0]["id"])
     assert why.returncode == 0 and "\x1b" not in why.stdout and "\ufffd[31mred[/b]" in why.stdout
+
+
+@pytest.mark.parametrize(
+    ("speed", "shown"), [(None, ""), (1234.5, "1,234.5/s"), (0.1, "0.1/s"), (1 / 45, "45 s each")]
+)
+def test_a_slow_thing_has_seconds_and_not_a_rate_of_nothing(speed, shown):
+    assert _rate(speed) == shown

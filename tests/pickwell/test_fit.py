@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import pickwell as api
+from pickwell.fit_job import _doubt
 from pickwell.selection_files import open_selection
 from scoring.quality.model import QualityModel
 
@@ -206,3 +207,38 @@ def test_rows_outside_the_fit_are_said(run, pickwell_here):
     assert pickwell_here("fit", *quickly(run, "--labels", path, *words)).returncode == 0
     done = pickwell_here("select", "run", "--out", "a", "-b", 10)
     assert done.returncode == 0 and "outside the range" in done.stderr
+
+
+WORTHY = {"score": 0.5, "low": 0.2, "high": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("worth", "r2_low", "unpredictable", "doubted", "explained"),
+    [
+        (WORTHY, 0.3, False, False, False),
+        (WORTHY, 0.3, True, False, True),
+        (WORTHY | {"low": -0.1}, -0.2, True, True, False),
+        (WORTHY | {"low": None}, None, False, True, False),
+        (None, 0.1, True, True, True),
+    ],
+)
+def test_what_label_doubted_is_said_again(
+    tmp_path, worth, r2_low, unpredictable, doubted, explained
+):
+    told = {
+        "design": "subsets",
+        "worth": {} if worth is None else {"subsets": worth},
+        "datamodel": {"r2_low": r2_low},
+    }
+    (tmp_path / "label.json").write_text(json.dumps(told))
+    said = _doubt(tmp_path / "labels.json", unpredictable)
+    assert ("do not build on them" in said) == doubted
+    assert ("is no contradiction" in said) == explained
+    assert _doubt(tmp_path, unpredictable) == said
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"worth": {}}'])
+def test_other_labels_are_not_doubted(tmp_path, text):
+    if text is not None:
+        (tmp_path / "label.json").write_text(text)
+    assert _doubt(tmp_path / "labels.csv", True) == ""

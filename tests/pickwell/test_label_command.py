@@ -23,7 +23,8 @@ def scored(llava, pickwell_here):
 @pytest.fixture
 def label(scored, held_out, tiny, pickwell_here):
     def run(*words):
-        return pickwell_here("label", scored, "--target", held_out, "--model", tiny, *SHORT, *words)
+        short = SHORT[2:] if "influence" in words else SHORT  # which has no groups
+        return pickwell_here("label", scored, "--target", held_out, "--model", tiny, *short, *words)
 
     return run
 
@@ -75,6 +76,8 @@ def test_subsets_give_labels_effects_and_their_worth(label, pickwell_here, tmp_p
     before = outcomes(tmp_path)
     again = label()
     assert again.stdout == done.stdout and outcomes(tmp_path) == before
+    assert "kept from before" not in done.stderr
+    assert "22 of them are kept from before: 0 remain." in again.stderr
     # more groups train only what is new
     more = label("--groups", 12, "--out", tmp_path / "twelve")
     assert more.returncode == 0, more.stderr
@@ -118,6 +121,8 @@ def test_designed_subsets_say_what_sets_them_apart(label, tmp_path, pickwell_her
 def test_influence_needs_no_group(label, tmp_path, pickwell_here):
     done = label("--design", "influence", "--fresh", 4)
     assert done.returncode == 0, done.stderr
+    assert "4 fresh subsets" in done.stderr and "0 groups" not in done.stderr
+    assert "a warm-up of 2 steps on 60 samples" in " ".join(done.stderr.split())
     folder = tmp_path / "run" / "labels" / "influence"
     rows = (folder / "labels.csv").read_text().splitlines()
     assert rows[0] == "id,label" and len(rows) == 61
@@ -135,6 +140,7 @@ def test_influence_needs_no_group(label, tmp_path, pickwell_here):
     assert "60 samples, gradients after 2 steps of warm-up" in done.stdout
     once = label("--design", "influence", "--fresh", 0, "--repeats", 1)
     assert once.returncode == 0, once.stderr
+    assert "0 trainings" not in once.stderr and "under another seed" not in once.stderr
     assert "Reliability of influence: not known" in once.stdout
     assert json.loads((folder / "label.json").read_text())["retest"] is None
 
@@ -178,3 +184,10 @@ def test_bad_targets_and_folders_are_named(label, scored, llava, held_out, pickw
     assert done.returncode == 2 and "holds no labels" in done.stderr
     same = pickwell_here(*base, "--target", llava)
     assert same.returncode == 2 and "stand in the pool too" in same.stderr
+    aimless = label("--design", "influence", "--groups", 12)
+    assert aimless.returncode == 2 and "Influence has no groups" in aimless.stderr
+    drawn = label("--design", "clusters", "--draw", "designed")
+    assert drawn.returncode == 2 and "clusters are not" in drawn.stderr
+    (tmp_path / "options.yaml").write_text("label:\n  target: held.json\n")
+    typed = label("--config", tmp_path / "options.yaml")
+    assert typed.returncode == 2 and "it is typed with the command" in typed.stderr
