@@ -88,7 +88,7 @@ def prune(
     address: str = typer.Option(
         None, help="Of a running Ray cluster: HOST:PORT or auto; default: one started here."
     ),
-    worker_cpus: float = typer.Option(None, help="Processors of a Ray worker (up to 4)."),
+    worker_cpus: float = typer.Option(None, help="Processors of a Ray worker; usually 1."),
     worker_gpus: float = typer.Option(None, help="GPUs of a Ray worker, e.g. 0.25."),
     max_workers: int = typer.Option(None, min=1, help="Ray workers, at most."),
     seed: int = typer.Option(None, min=0, help="Of all draws and ties."),

@@ -1,10 +1,10 @@
 """The mapping pass of a run on many machines, by Ray Data; its results are those of one machine.
 
 A reader cuts the samples into the same shards as the local engine does. Workers, each with the
-same metrics and models, go over them twice: first over the images (read, hashed, decoded and
-encoded where they are needed), then over the samples. Between the two it is known which samples
-are equal, so that each is scored once, where it stands first, with the same neighbours as on one
-machine. Every finished shard lies in files of its own, so that whatever is killed goes on there.
+same metrics and models, take a shard each: its images (read, hashed, decoded and encoded where
+they are needed), then its samples. Equal samples are scored once: a shard claims what nobody has
+claimed, and what others have is put in when all are through. Every finished shard lies in files of
+its own, so that whatever is killed goes on there.
 """
 
 from scoring.cluster.connect import ClusterOptions, connected

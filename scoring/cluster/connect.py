@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from data_cards.errors import BadInputError
 
 SMALLEST = 1e-4
 """Ray counts in ten-thousandths."""
-USUAL_CPUS = 4
-"""Processors of a worker where the nodes have so many: more help one model little."""
+MOST_CPUS = 4
+"""Processors of a worker at most, unless more are asked for: more help one model little."""
+WORKER_MEMORY = 3e9
+"""Bytes that a worker with the embedded models takes, rounded up. Where every processor has so
+much to itself a worker is given one: threads of one process wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class ClusterOptions:
 
     Attributes:
         address: ``host:port`` or ``auto`` of a running cluster; ``None``: one is started here.
-        worker_cpus: Processors of a worker; ``None``: as many as a node has, up to 4.
+        worker_cpus: Processors of a worker; ``None``: on a processor one, or as many as it takes
+            to have 3 GB of memory; beside a GPU as many as a node has; never more than 4.
         worker_gpus: GPUs of a worker, also a part of one; ``None``: one, if there are any.
         max_workers: At most so many; ``None``: as many as there is room for, now or later.
     """
@@ -56,6 +61,12 @@ class Room:
     def now(self) -> int:
         """Workers to begin with."""
         return min(self.fits, self.max_workers or self.fits)
+
+
+def _cpus_for_memory(node: Mapping[str, Any]) -> float:
+    """Processors of a node that go with the memory of one worker; 1 where that is not known."""
+    cpus, memory = float(node.get("CPU", 0)), float(node.get("memory", 0))
+    return float(max(1, math.ceil(cpus * WORKER_MEMORY / memory))) if memory else 1.0
 
 
 @contextmanager
@@ -106,11 +117,13 @@ def room_of(ray: Any, options: ClusterOptions) -> Room:
         raise BadInputError(
             "The cluster has no processors.", "Start nodes: ray start --address=..."
         )
-    asked = options.worker_cpus
-    worker_cpus = min(float(USUAL_CPUS), min(working)) if asked is None else asked
     worker_gpus = options.worker_gpus
     if worker_gpus is None:
         worker_gpus = 1.0 if max(gpus) >= 1 else 0.0
+    worker_cpus = options.worker_cpus
+    if worker_cpus is None:
+        most = min(float(MOST_CPUS), min(working))
+        worker_cpus = most if worker_gpus else min(most, max(map(_cpus_for_memory, nodes)))
     for name, size in (("--worker-cpus", worker_cpus), ("--worker-gpus", worker_gpus)):
         if (size > 1 and size != int(size)) or 0 < size < SMALLEST:
             raise BadInputError(

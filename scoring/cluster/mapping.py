@@ -33,6 +33,8 @@ from scoring.images import DECODE_VERSION
 from scoring.judge.base import Usage
 from scoring.metric import metric_key
 
+AT_HOME = 64
+"""Up to so many shards of which only repeats are left are put together by the driver."""
 Progress = Callable[[str, int, int | None], None]
 OnShard = Callable[[dict[str, Any]], None]
 
@@ -146,12 +148,26 @@ def _shards(plan: _Plan, job: Job, mapped: Mapped, total: int | None, on_progres
         _heard(plan, mapped, row)
     mapped.status = +mapped.status
     if left:
-        data = ray.data.from_items(left, override_num_blocks=len(left))
-        for row in _rows(data, RepeatPass, job, plan.cluster):
+        if len(left) <= AT_HOME and mapped.judged is None:
+            told = _at_home(left, job)
+        else:
+            data = ray.data.from_items(left, override_num_blocks=len(left))
+            told = _rows(data, RepeatPass, job, plan.cluster)
+        for row in told:
             done += row["rows"]
             on_progress("score", done, total if total is None else max(total, done))
             _heard(plan, mapped, row)
     return count
+
+
+def _at_home(left: Sequence[dict[str, Any]], job: Job) -> Iterator[dict[str, Any]]:
+    """The same in this process: everything is computed, and workers would only have to start."""
+    here = RepeatPass(job, at_home=True)
+    try:
+        for item in left:
+            yield from here.tell(item["number"])
+    finally:
+        here.close()
 
 
 @contextmanager

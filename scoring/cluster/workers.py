@@ -76,12 +76,12 @@ class _Worker:
     there, and not what goes wrong here.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, at_home: bool = False) -> None:
         self.job = job
         self.me = uuid.uuid4().hex
         self._told = Mapped()
         self._refused: BadInputError | None = None
-        if not job.gpus:
+        if not job.gpus and not at_home:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or every worker takes the first one
         try:
             self._open()
@@ -101,6 +101,11 @@ class _Worker:
         options = replace(job.options, workers=job.options.workers or max(1, job.cpus))
         self.mapper = open_mapper(self.metrics, self.models, options, embed=job.embed)
         self._usage = self._used()
+
+    def close(self) -> None:
+        """End its threads; a worker's end with its process."""
+        if self._refused is None:
+            self.mapper.images.close()
 
     def _ready(self) -> None:
         if self._refused is not None:
@@ -236,9 +241,13 @@ class RepeatPass(_Worker):
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         """Rows ``number`` to what is known of each shard."""
-        self._ready()
         for number in batch["number"].tolist():
-            yield _row(self._again(number))
+            yield from map(_row, self.tell(number))
+
+    def tell(self, number: int) -> Iterator[dict[str, Any]]:
+        """Do one, and say what is known of it."""
+        self._ready()
+        yield self._again(number)
 
     def _again(self, number: int) -> dict[str, Any]:
         parts = self.job.parts

@@ -18,11 +18,25 @@ class Nodes:
         ]
 
 
-def test_a_worker_takes_what_the_smallest_node_has_up_to_four():
-    room = room_of(Nodes({"CPU": 2.0}, {"CPU": 16.0}), ClusterOptions())
-    assert (room.worker_cpus, room.worker_gpus, room.fits) == (2.0, 0.0, 9)
-    room = room_of(Nodes({"CPU": 64.0}), ClusterOptions())
-    assert (room.worker_cpus, room.fits) == (4.0, 16)
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "fits"),
+    [
+        ([{"CPU": 2.0}, {"CPU": 16.0}], 1.0, 18),  # memory not known
+        ([{"CPU": 2.0, "memory": 16e9}, {"CPU": 16.0, "memory": 128e9}], 1.0, 18),
+        ([{"CPU": 16.0, "memory": 25e9}], 2.0, 8),
+        ([{"CPU": 2.0, "memory": 16e9}, {"CPU": 16.0, "memory": 16e9}], 2.0, 9),
+        ([{"CPU": 64.0, "memory": 16e9}], 4.0, 16),
+        ([{"CPU": 0.0, "memory": 1e9}, {"CPU": 2.0, "memory": 1e9}], 2.0, 1),
+    ],
+)
+def test_a_worker_takes_one_processor_if_that_leaves_it_memory(nodes, cpus, fits):
+    room = room_of(Nodes(*nodes), ClusterOptions())
+    assert (room.worker_cpus, room.worker_gpus, room.fits) == (cpus, 0.0, fits)
+
+
+def test_beside_a_gpu_a_worker_takes_what_the_smallest_node_has_up_to_four():
+    nodes = Nodes({"CPU": 16.0, "GPU": 2.0, "memory": 128e9}, {"CPU": 8.0})
+    assert room_of(nodes, ClusterOptions()).worker_cpus == 4.0
 
 
 def test_gpus_are_shared_out():
