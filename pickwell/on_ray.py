@@ -63,24 +63,37 @@ def cluster_options(settings: ScoreConfig | PruneConfig) -> ClusterOptions:
 
 
 @contextmanager
-def cluster(settings: ScoreConfig | PruneConfig) -> Iterator[None]:
-    """Connected to the cluster for as long as it is needed, where one is asked for."""
+def cluster(settings: ScoreConfig | PruneConfig, out: Path) -> Iterator[None]:
+    """Connected to the cluster for as long as it is needed, where one is asked for.
+
+    Args:
+        settings: How.
+        out: Where vectors will lie that all nodes read.
+
+    Raises:
+        BadInputError: A node does not see that folder.
+    """
     if settings.engine != "ray":
         yield
         return
     from scoring.cluster import connected
+    from scoring.cluster.connect import refuse_unshared, require_ray
 
     with connected(cluster_options(settings)):
+        refuse_unshared(require_ray(), {"the folder of --out": out})
         yield
 
 
-def passes(pictures: Corpus, settings: PruneConfig) -> Passes | None:
-    """What goes over the pictures' vectors on the cluster; ``None`` on one machine."""
-    if settings.engine != "ray":
-        return None
-    from selector.prune.cluster_rows import ClusterRows
+def passes(pictures: Corpus, settings: PruneConfig) -> Passes:
+    """What goes over the pictures' vectors: the cluster, or threads here, beside a GPU if any."""
+    if settings.engine == "ray":
+        from selector.prune.cluster_rows import ClusterRows
 
-    return ClusterRows(pictures.file, pictures.readable)
+        return ClusterRows(pictures.file, pictures.readable)
+    from selector.prune.on_device import usual_device
+    from selector.prune.streams import Rows
+
+    return Rows(pictures.matrix, pictures.readable, device=usual_device())
 
 
 def _mapping(source: Source, settings: Any, make: Any, embed: bool | None) -> Mapping:

@@ -62,7 +62,7 @@ def prune(
         settings = checked(PruneConfig, {**settings.model_dump(), **options}, "options of prune")
     folder = Path(out)
     refuse_foreign_selection(folder)
-    with replaced_folder(folder) as work, cluster(settings):
+    with replaced_folder(folder) as work, cluster(settings, work):
         run, source, settings = open_corpus(
             corpus, work / RUN, settings, on_progress=on_progress, on_source=on_source
         )

@@ -6,6 +6,8 @@ from scoring.store import KEY_BYTES
 
 ANYBODY = ""
 """Stands for all workers of a run: what was stored before it began is seen by each."""
+NOBODY = "nobody"
+"""Stands for a worker that is gone: others see what it stored when they open the stores anew."""
 
 
 class Claims:

@@ -17,7 +17,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from data_cards.sample import Sample
-from scoring.cluster.claims import ANYBODY, split
+from scoring.cluster.claims import ANYBODY, NOBODY, split
 from scoring.cluster.parts import Parts, unpacked
 from scoring.engine import (
     EngineOptions,
@@ -124,7 +124,10 @@ class _Worker:
         # rows that failed for now are asked again by the next run, not by this one
         if before.get("unfinished") and before["run"] != self.job.run:
             return None
-        return {"computed": {}, "seconds": {}, "unfinished": before.get("unfinished", {})}
+        # written in this run and done again: its worker died before it could say so
+        by = NOBODY if before.get("run") == self.job.run else ANYBODY
+        unfinished = before.get("unfinished", {})
+        return {"computed": {}, "seconds": {}, "unfinished": unfinished, "by": by}
 
     def _write(self, number: int, key: str, shard: Shard) -> dict[str, Any]:
         mapper, parts = self.mapper, self.job.parts
@@ -179,7 +182,7 @@ class ShardPass(_Worker):
         if told is None:
             told = self._fill(shard, foreign) if foreign else self._write(number, key, shard)
             release_freed()
-        self._stored(number, scored)
+        self._stored(number, self.me if scored else told["by"])
         written = not (scored and foreign)
         return _said(number, shard, fresh or scored, written, told)
 
@@ -217,11 +220,11 @@ class ShardPass(_Worker):
         foreign: bytes = ray.get(self.job.claims.claim.remote(number, contents, self.me))
         return set(split(foreign))
 
-    def _stored(self, number: int, now: bool) -> None:
+    def _stored(self, number: int, worker: str) -> None:
         import ray
 
         assert self.job.claims is not None
-        ray.get(self.job.claims.stored.remote(number, self.me if now else ANYBODY))
+        ray.get(self.job.claims.stored.remote(number, worker))
 
     def _fill(self, shard: Shard, foreign: set[bytes]) -> dict[str, Any]:
         """Score into the stores what no other shard has claimed."""

@@ -8,6 +8,7 @@ and is done again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +28,8 @@ PARTS_PER_CPU = 4
 """Parts for each processor, so that a slow node holds up little."""
 FAN_IN = 8
 """Sums that one task adds up."""
-SUMS_BYTES = 2**30
-"""Of all partial sums of an iteration together."""
+SUMS_SHARE = 0.3
+"""Of the memory for objects of all nodes together, what an iteration's partial sums may take."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class ClusterRows:
         if not self._parts:
             return Sums(np.zeros(centres.shape, np.int64), np.zeros(len(centres), np.int64))
         # large sums are few: a task then goes over several parts
-        together = max(1, -(-len(self._parts) * centres.size * 8 // SUMS_BYTES))
+        room = SUMS_SHARE * ray.cluster_resources().get("object_store_memory", 2**31)
+        together = max(1, math.ceil(len(self._parts) * centres.size * 8 / room))
         file, shared = str(self.file.absolute()), ray.put(centres)
         work: Any = ray.remote(num_cpus=1, max_retries=-1)(_sums)
         waiting = []
@@ -79,18 +81,14 @@ class ClusterRows:
             group = self._parts[start : start + together]
             scales = self._scales[start : start + together]
             waiting.append(work.remote(file, group, shared, *scales))
-        add: Any = ray.remote(num_cpus=1, max_retries=-1)(_reduced)
-        while len(waiting) > 1:
-            groups = [waiting[i : i + FAN_IN] for i in range(0, len(waiting), FAN_IN)]
-            waiting = [add.remote(*group) for group in groups]
-        made: Sums = _got(waiting)[0]
+        made: Sums = _together(waiting, _reduced)
         return made
 
     def sample(self, count: int, seed: int, keys: np.ndarray | None = None) -> Sample:
         """The ``count`` distinct rows with the smallest keys."""
         cut = [None if keys is None else keys[part] for part, _ in self._parts]
-        made = _got(self._tasks(_sample, count, seed, each=cut))
-        return merge_samples(made, count)
+        made: Sample = _together(self._tasks(_sample, count, seed, each=cut), _merged, count)
+        return made
 
     def nearest(self, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest prototype of each row (n,) ``int32``, -1 for none; its distance (n,), or NaN."""
@@ -155,6 +153,21 @@ def _sums(
 
 def _reduced(*parts: Sums) -> Sums:
     return reduce(parts)
+
+
+def _merged(count: int, *parts: Sample) -> Sample:
+    return merge_samples(parts, count)
+
+
+def _together(waiting: list[Any], work: Callable[..., Any], *given: Any) -> Any:
+    """What tasks make, a few at a time put into one by others, until one is left for the driver."""
+    import ray
+
+    add: Any = ray.remote(num_cpus=1, max_retries=-1)(work)
+    while len(waiting) > 1:
+        groups = [waiting[i : i + FAN_IN] for i in range(0, len(waiting), FAN_IN)]
+        waiting = [add.remote(*given, *group) for group in groups]
+    return _got(waiting)[0]
 
 
 def _sample(

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from selector.prune.grid import GRID, block_size, blocks, unit_grid
+from selector.prune.on_device import DeviceCosines
 
 _PAIRS = 4096
 _ROWS_IN_FLOAT64 = 2**29
@@ -72,16 +73,20 @@ class Assigner:
     Args:
         centres: (k, d) float32 unit rows.
         block_rows: Rows that a block may have; by default as memory bears.
+        device: Where cosines are computed, e.g. ``"cuda"``; ``None``: here. Labels are the same.
     """
 
-    def __init__(self, centres: np.ndarray, block_rows: int | None = None) -> None:
+    def __init__(
+        self, centres: np.ndarray, block_rows: int | None = None, device: str | None = None
+    ) -> None:
         count, dim = centres.shape
         self.block_rows = block_rows or block_size(dim, count)
         self.centres = np.ascontiguousarray(centres, dtype=np.float32)
         self.exact = self.centres.astype(np.float64)
         self.lengths = np.sqrt(np.einsum("ij,ij->i", self.exact, self.exact))
         self._rows = np.empty((self.block_rows, dim), dtype=np.float32)
-        self._cosines = np.empty((self.block_rows, count), dtype=np.float32)
+        self._there = None if device is None else DeviceCosines(self.centres, device)
+        self._cosines = np.empty((0 if device else self.block_rows, count), dtype=np.float32)
         self._tie = np.float32(2 * (dim + 4) * 2.0**-24 * GRID)
 
     def __call__(
@@ -99,6 +104,19 @@ class Assigner:
         """
         size = len(block)
         rows, present = unit_grid(block, self._rows[:size], scales)
+        labels = self._labels(rows, present)
+        labels[~present] = -1
+        return labels, rows, present
+
+    def _labels(self, rows: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """(m,) of rows on the grid; anything for those that are not present."""
+        if self._there is not None:
+            labels, close, near = self._there(rows, float(self._tie))
+            wanted = present[close]
+            if wanted.any():
+                labels[close[wanted]] = self._settle(rows[close[wanted]], near[wanted])
+            return labels
+        size = len(rows)
         cosines = self._cosines[:size]
         np.matmul(rows, self.centres.T, out=cosines)
         labels = cosines.argmax(axis=1)
@@ -111,8 +129,7 @@ class Assigner:
                 cosines[close, labels[close]] = top[close]
                 floor = (top[close] - self._tie)[:, None]
                 labels[close] = self._settle(rows[close], cosines[close] >= floor)
-        labels[~present] = -1
-        return labels, rows, present
+        return labels
 
     def _settle(self, rows: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         """The best of few candidates for each row, each pair computed by itself."""

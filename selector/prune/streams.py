@@ -41,13 +41,16 @@ class Rows:
         matrix: (n, d) float16 or float32, array or memory map.
         usable: (n,) true where a row counts; ``None``: all do. Broken rows never do.
         threads: At work; each holds one block.
-        block_rows: Rows of a block; ``None``: as memory bears. Neither changes a result.
+        block_rows: Rows of a block; ``None``: as memory bears.
+        device: Where cosines are computed, e.g. ``"cuda"``; ``None``: here. None of these three
+            changes a result.
     """
 
     matrix: np.ndarray
     usable: np.ndarray | None = None
     threads: int | None = None
     block_rows: int | None = None
+    device: str | None = None
     _known: _Known = field(default_factory=lambda: _Known(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class Rows:
         labels = np.empty(len(self), dtype=np.int32)
 
         def work(parts: Iterator[slice]) -> Sums:
-            assign, adder = Assigner(centres, size), Adder(*centres.shape)
+            assign, adder = Assigner(centres, size, self.device), Adder(*centres.shape)
             for part in parts:
                 found, rows, _ = assign(self.matrix[part], scales[part])
                 labels[part] = self._counted(found, part)
@@ -123,7 +126,7 @@ class Rows:
         scales = self.scales()
 
         def work(parts: Iterator[slice]) -> None:
-            assign = Assigner(centres, size)
+            assign = Assigner(centres, size, self.device)
             for part in parts:
                 found, rows, _ = assign(self.matrix[part], scales[part])
                 labels[part] = self._counted(found, part)

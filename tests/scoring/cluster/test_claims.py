@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.cluster.claims import ANYBODY, Claims, split
+from scoring.cluster.claims import ANYBODY, NOBODY, Claims, split
 from scoring.store import KEY_BYTES
 
 
@@ -29,6 +29,8 @@ def test_who_stored_it_reads_it():
     claims.stored(0, "a")
     assert claims.claim(1, keys(1), "a") == b""
     assert claims.claim(2, keys(1), "b") == key(1)
+    claims.stored(0, NOBODY)  # it died: those who opened the stores before do not find it
+    assert claims.claim(1, keys(1), "a") == key(1) == claims.claim(2, keys(1), "b")
     claims.stored(0, ANYBODY)  # of an earlier run
     assert claims.claim(2, keys(1), "b") == b""
 

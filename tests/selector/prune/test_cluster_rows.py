@@ -1,5 +1,8 @@
 """k-means by the workers of a real Ray cluster: to the bit that of one machine."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -60,6 +63,47 @@ def test_prototypes_are_those_of_one_machine(connected, file):
     assert one.labels.tobytes() == other.labels.tobytes()
     assert one.distance.tobytes() == other.distance.tobytes()
     assert one.history == other.history
+
+
+def test_a_worker_killed_between_iterations_changes_nothing(connected, file):
+    """Whoever adds up is killed, again and again; the prototypes are those of one machine."""
+    import ray
+
+    matrix = np.load(file, mmap_mode="r")
+    usable = np.ones(900, bool)
+    who = ray.remote(max_retries=-1)(os.getpid)
+    killed = []
+
+    def kill(stage, done, total):
+        if len(killed) < 3:
+            killed.append(ray.get(who.remote()))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    one = fit_prototypes(matrix, 13, usable=usable, seed=2)
+    other = fit_prototypes(
+        matrix, 13, usable=usable, seed=2, over=ClusterRows(file, usable, part_rows=101),
+        on_progress=kill,
+    )  # fmt: skip
+    assert len(killed) == 3
+    assert one.centres.tobytes() == other.centres.tobytes()
+    assert one.labels.tobytes() == other.labels.tobytes()
+
+
+def test_many_parts_reach_the_driver_as_one(connected, file, monkeypatch):
+    """Samples and sums are put together on the way, a few at a time."""
+    from selector.prune import cluster_rows
+
+    fetched = []
+    inner = cluster_rows._got
+    monkeypatch.setattr(
+        cluster_rows, "_got", lambda tasks: fetched.append(len(tasks)) or inner(tasks)
+    )
+    there = ClusterRows(file, part_rows=30)
+    matrix = np.load(file, mmap_mode="r")
+    a, b = there.sample(40, 1), Rows(matrix).sample(40, 1)
+    assert np.array_equal(a.keys, b.keys) and np.array_equal(a.rows, b.rows)
+    there.sums(np.eye(12, dtype=np.float32)[:3])
+    assert fetched == [1, 1]
 
 
 def test_a_file_that_a_node_does_not_see(connected, file):
