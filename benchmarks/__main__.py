@@ -10,6 +10,7 @@ NAMES = (
     "engine_overhead",
     "memory_flat",
     "select_million",
+    "kmeans_choice",
     "kmeans_million",
     "cached_features",
     "open_clip_speed",
