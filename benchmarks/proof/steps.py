@@ -25,8 +25,8 @@ from scoring.run import Run
 Say = Callable[[str], None]
 DESIGNS = ("clusters", "subsets", "designed", "influence")
 MOST_SOURCES = 4
-MOST_WORKERS = 16
-"""Each holds the model, 3 GB with its pool."""
+WORKER_BYTES = 8e9
+"""Of memory that a worker may take: the model, the pool and its features; 6.5 GB were seen."""
 ALONE = ("quality-only", "clusters-only")
 """What ``selected`` joins."""
 
@@ -51,13 +51,17 @@ class Proof:
 
     @property
     def training(self) -> dict[str, Any]:
-        """How every model is trained: by as many workers as there are cores, on one thread each.
+        """How every model is trained: by as many workers as cores and memory bear.
 
-        Two threads add in another order than one, which in bfloat16 moves a loss by some 0.0006
-        nats. On one thread the figures do not hang on the number of cores (below 32).
+        On one thread each: two add in another order, which in bfloat16 moves a loss by some 0.0006
+        nats, and the figures would hang on the number of cores.
         """
+        import psutil
+
+        room = int(psutil.virtual_memory().available // WORKER_BYTES)
+        workers = min(os.cpu_count() or 1, self.size.workers, max(1, room))
         return {
-            "devices": ["cpu"] * min(os.cpu_count() or 1, MOST_WORKERS),
+            "devices": ["cpu"] * workers or None,
             "train": self.size.train,
             "learning_rate": self.size.learning_rate,
             "bf16": True,
