@@ -175,7 +175,7 @@ def parse_share(text: str | None) -> tuple[int, int]:
 
 
 LOOK = 2.0
-"""Seconds between two looks at what the workers have done."""
+"""Seconds between two looks at what the workers have done, at least; a look is a small part."""
 
 
 def _spawn(
@@ -211,8 +211,9 @@ def _spawn(
             running.append((device, worker, said))
         try:
             while any(worker.poll() is None for _, worker, _ in running):
+                began = time.perf_counter()
                 look()
-                time.sleep(LOOK)
+                time.sleep(max(LOOK, 20 * (time.perf_counter() - began)))
             codes = [worker.wait() for _, worker, _ in running]
         except BaseException:
             for _, worker, _ in running:
