@@ -295,7 +295,7 @@ def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
             "Duplicates are looked for inside clusters: of a sample of pictures"
             f" {made.recall[0]:,} have one, {made.recall[1]:,} of them in their own cluster."
         )
-    if settings.strategy == "auto":
+    if settings.strategy == "auto" and made.pilot is not None:
         lines.append(
             "The probes that chose the strategy were trained on this corpus: their figures for the"
             " chosen one are a little too good."

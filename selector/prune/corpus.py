@@ -166,12 +166,18 @@ def find_prototypes(
     """Class means, or k-means with as many prototypes as asked for or usual."""
     if options.supervised and classes is not None:
         return class_means(matrix, classes, usable=usable)
-    known = 0 if classes is None else len(np.unique(classes[(classes >= 0) & usable]))
-    count = options.prototypes or default_prototype_count(int(usable.sum()), known or None)
     return fit_prototypes(
-        matrix, count, usable=usable, seed=options.seed, iterations=options.iterations,
-        over=over, on_progress=on_progress,
+        matrix, prototype_count(options, usable, classes), usable=usable, seed=options.seed,
+        iterations=options.iterations, over=over, on_progress=on_progress,
     )  # fmt: skip
+
+
+def prototype_count(options: PruneOptions, usable: np.ndarray, classes: np.ndarray | None) -> int:
+    """How many prototypes :func:`find_prototypes` asks for."""
+    known = 0 if classes is None else len(np.unique(classes[(classes >= 0) & usable]))
+    if options.supervised and known:
+        return known
+    return options.prototypes or default_prototype_count(int(usable.sum()), known)
 
 
 class _Telling:

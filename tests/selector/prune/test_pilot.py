@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_cards.errors import BadInputError
-from selector.prune.pilot import Pilot, Trial, _decided, gain_over, run_pilot
+from selector.prune.pilot import Pilot, Trial, _decided, by_amount, gain_over, run_pilot
 
 
 def names(count):
@@ -86,6 +86,19 @@ def test_too_little_for_a_pilot():
             np.tile(rows, (3, 1)), np.zeros(120, int), names(120), fraction=0.5,
             usable=np.ones(120, bool),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "prototypes", "says"),
+    [(1_281_167, 1_000, "hard"), (4_000, 4, "hard"), (3_999, 4, "random"), (0, 1, "random")],
+)
+def test_without_probes_the_amount_of_data_decides(rows, prototypes, says):
+    found = by_amount(rows, prototypes, "all pictures are of one class")
+    assert found.strategy == says and found.trials == ()
+    assert f"{rows / prototypes:,.0f} images for each of {prototypes:,} prototypes" in found.why
+    for words in ("from 1,000 on", "not tested on this corpus, as all pictures are of one class",
+                  "--columns label=NAME"):  # fmt: skip
+        assert words in found.why
 
 
 def test_an_empty_pilot_has_no_table():
