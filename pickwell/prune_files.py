@@ -183,6 +183,7 @@ def _write_evidence(work: Path, made: PrunedCorpus) -> Path:
         "strategy": made.strategy,
         "why": made.why,
         "probes": [] if made.pilot is None else made.pilot.table(),
+        "could be trained on": None if made.pilot is None else made.pilot.pool,
         "trials": [] if made.pilot is None else [asdict(trial) for trial in made.pilot.trials],
         "prototypes": [asdict(one) for one in made.robustness],
         "duplicates": None

@@ -126,6 +126,7 @@ def run_probes(
     pictures: Corpus, settings: PruneConfig, wanted: PruneOptions, on_progress: Progress
 ) -> Pilot | None:
     """Probes on what each strategy would keep; ``None`` where there is nothing to learn."""
+    from selector.prune.corpus import duplicate_options
     from selector.prune.pilot import LEAST, STRATEGIES, run_pilot
 
     classes = pictures.classes
@@ -141,9 +142,11 @@ def run_probes(
     return run_pilot(
         pictures.matrix, classes, pictures.ids, fraction=share, usable=usable,
         groups=pictures.groups, supervised=settings.supervised, prototypes=settings.prototypes,
-        balance=settings.balance if wanted.balance_by == "labels" else 0.0,
-        random_share=settings.random_share, fractions=CURVE, seeds=settings.probe_seeds,
-        probe=settings.probe, seed=settings.seed, on_progress=on_progress, strategies=strategies,
+        balance=0.0 if wanted.balance_by == "none" else settings.balance,
+        balance_by="clusters" if wanted.balance_by == "clusters" else "labels",
+        random_share=settings.random_share, duplicates=duplicate_options(wanted),
+        fractions=CURVE, seeds=settings.probe_seeds, probe=settings.probe, seed=settings.seed,
+        on_progress=on_progress, strategies=strategies,
     )  # fmt: skip
 
 

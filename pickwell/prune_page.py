@@ -102,7 +102,8 @@ def _page(
             {
                 "svg": _inline(probe_curve(made.pilot)),
                 "caption": "Probes on frozen vectors, tested on pictures held out"
-                f" ({settings.probe_seeds} seeds, gains paired by seed).",
+                f" ({settings.probe_seeds} seeds, gains paired by seed); on the left, of"
+                f" {made.pilot.part}.",
             },
         )
     return {

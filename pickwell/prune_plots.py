@@ -54,7 +54,7 @@ def probe_curve(pilot: Pilot) -> str:
             )  # fmt: skip
         left.set_xlabel("kept fraction")
         left.set_ylabel("accuracy of a probe, %")
-        left.set_title("all of the corpus", loc="left", fontsize=11)
+        left.set_title(pilot.part, loc="left", fontsize=11)
         left.legend(frameon=False, fontsize=9)
         right.axhline(0, color=_COLOUR["random"], linewidth=1)
         right.set_xlabel("pictures before pruning")

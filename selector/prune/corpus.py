@@ -126,12 +126,11 @@ def prune(
     wanted = options.count
     wanted = keep_count(int(usable.sum()), options.keep) if wanted is None else wanted
     repeats = None
-    if options.duplicates is not None or options.duplicates_share is not None:
+    asked = duplicate_options(options)
+    if asked is not None:
         repeats = find_duplicates(
             matrix, np.where(usable, prototypes.labels, -1), prototypes.distance, ids,
-            threshold=options.duplicates, fraction=options.duplicates_share,
-            first=options.duplicates_first, chains=options.chains, seed=options.seed,
-            on_progress=on_progress,
+            **asked, seed=options.seed, on_progress=on_progress,
         )  # fmt: skip
     left = prototypes.distance.copy()
     if repeats is not None:
@@ -153,6 +152,18 @@ def prune(
     table = _Telling(ids, prototypes, kept, repeats, options, class_names)
     selection = table.selection(errors, failed, groups, wanted, able)
     return Pruned(selection, prototypes, repeats, kept, wanted)
+
+
+def duplicate_options(options: PruneOptions) -> dict[str, Any] | None:
+    """How :func:`find_duplicates` looks for duplicates; ``None``: they are not looked for."""
+    if options.duplicates is None and options.duplicates_share is None:
+        return None
+    return {
+        "threshold": options.duplicates,
+        "fraction": options.duplicates_share,
+        "first": options.duplicates_first,
+        "chains": options.chains,
+    }
 
 
 def find_prototypes(

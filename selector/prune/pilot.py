@@ -8,18 +8,19 @@ no probe can be trained, the amount of data has to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from data_cards.errors import BadInputError
 from selector.prune.class_means import class_means
+from selector.prune.duplicates import find_duplicates
 from selector.prune.probe import Probe, accuracy, split_rows
 from selector.prune.prototypes import default_prototype_count, fit_prototypes
-from selector.prune.rule import Strategy, keep
+from selector.prune.rule import Strategy, keep, keep_count
 
 STRATEGIES: tuple[Strategy, ...] = ("hard", "easy", "random")
 LEAST = 50
@@ -40,7 +41,8 @@ class Trial:
 
     Attributes:
         strategy: What was kept.
-        share: Of the rows that could be trained on, those that were there before pruning.
+        share: Of the rows that could be trained on (``most`` of them at most), those that were
+            there before pruning.
         rows: Rows that were there before pruning.
         kept: Rows that the probe was trained on.
         fraction: Of them.
@@ -67,11 +69,22 @@ class Pilot:
         strategy: What to do.
         why: The same in words, with its evidence.
         trials: Every probe.
+        pool: Rows that could be trained on; the trials' largest size is a part of them where they
+            are more than ``run_pilot`` takes.
     """
 
     strategy: Strategy
     why: str
     trials: tuple[Trial, ...] = field(default=())
+    pool: int = 0
+
+    @property
+    def part(self) -> str:
+        """What the largest size is, in words."""
+        largest = max((trial.rows for trial in self.trials), default=0)
+        if largest < self.pool:
+            return f"{largest:,} of the {self.pool:,} pictures that are not held out"
+        return "all pictures that are not held out"
 
     def table(self) -> list[dict[str, Any]]:
         """One line for each size, fraction and strategy: mean accuracy, and the gain over random.
@@ -153,7 +166,9 @@ def run_pilot(
     supervised: bool = False,
     prototypes: int | None = None,
     balance: float = 0.5,
+    balance_by: Literal["labels", "clusters"] = "labels",
     random_share: float = 0.0,
+    duplicates: Mapping[str, Any] | None = None,
     sizes: Sequence[float] = (0.1, 0.3, 1.0),
     fractions: Sequence[float] = (),
     strategies: Sequence[Strategy] = STRATEGIES,
@@ -178,13 +193,16 @@ def run_pilot(
         supervised: Difficulty from class means rather than k-means.
         prototypes: k at full size, less in proportion in smaller samples; ``None``: the default.
         balance: As in :func:`selector.prune.rule.keep`.
-        random_share: Likewise.
+        balance_by: What the floor is for.
+        random_share: As in :func:`selector.prune.rule.keep`.
+        duplicates: How :func:`selector.prune.duplicates.find_duplicates` looks for what goes before
+            any strategy; ``None``: nothing does.
         sizes: Shares of the rows that are pruned; the last decides.
         fractions: Further kept fractions, tried at the last size.
         strategies: Tried; random is always among them.
         seeds: Repetitions.
         probe: The kind.
-        most: Rows that a probe is trained on at most, before pruning.
+        most: Rows that are pruned at most; of more a part is drawn, and ``why`` says so.
         seed: Of everything.
         on_progress: Called with ``("pilot", done, expected)``.
 
@@ -199,6 +217,7 @@ def run_pilot(
     plan = {share: [fraction] for share in sizes}
     plan[sizes[-1]] += [f for f in fractions if f != fraction]
     trials: list[Trial] = []
+    pools: list[int] = []
     for number in range(seeds):
         train, test = split_rows(ids, classes, usable, groups=groups, seed=seed + number)
         if len(train) < LEAST or not len(test) or len(np.unique(classes[train])) < 2:
@@ -207,7 +226,8 @@ def run_pilot(
                 f"{len(np.unique(classes[train])):,} classes: too few for a pilot",
                 "Name a strategy: hard where data are plentiful, easy where they are scarce.",
             )
-        pool = train[: min(len(train), most)]
+        pools.append(len(train))
+        pool = train[:most]
         for share, shares_kept in plan.items():
             part = np.sort(pool[: round(share * len(pool))])
             if len(part) >= LEAST:
@@ -215,11 +235,12 @@ def run_pilot(
                     matrix, classes, ids, part, test, share, shares_kept, tried,
                     supervised=supervised,
                     prototypes=prototypes and max(2, round(prototypes * len(part) / len(train))),
-                    balance=balance, random_share=random_share, probe=probe, seed=seed + number,
+                    balance=balance, balance_by=balance_by, random_share=random_share,
+                    duplicates=duplicates, probe=probe, seed=seed + number,
                 )  # fmt: skip
         if on_progress is not None:
             on_progress("pilot", number + 1, seeds)
-    return _decided(tuple(trials), fraction)
+    return _decided(tuple(trials), fraction, max(pools))
 
 
 def _trials(
@@ -235,7 +256,9 @@ def _trials(
     supervised: bool,
     prototypes: int | None,
     balance: float,
+    balance_by: str,
     random_share: float,
+    duplicates: Mapping[str, Any] | None,
     probe: Probe,
     seed: int,
 ) -> list[Trial]:
@@ -246,12 +269,19 @@ def _trials(
     else:
         count = prototypes or default_prototype_count(len(part), len(np.unique(own)))
         found = fit_prototypes(rows, count, seed=seed)
+    known = int((~np.isnan(found.distance)).sum())
+    left = found.distance.copy()
+    if duplicates is not None:
+        asked = {"seed": seed, **duplicates}
+        left[find_duplicates(rows, found.labels, found.distance, ids[part], **asked).rows] = np.nan
+    able = int((~np.isnan(left)).sum())
+    groups = own if balance_by == "labels" else found.labels
     made = []
     for fraction, strategy in product(fractions, strategies):
         kept = keep(
-            found.distance, ids[part],
+            left, ids[part],
             strategy=strategy,  # type: ignore[arg-type]
-            fraction=fraction, groups=own, balance=balance,
+            count=min(able, keep_count(known, fraction)), groups=groups, balance=balance,
             random_share=0.0 if strategy == "random" else random_share, seed=seed,
         )  # fmt: skip
         right = accuracy(matrix, classes, part[kept.rows], test, probe=probe)
@@ -260,7 +290,7 @@ def _trials(
     return made
 
 
-def _decided(trials: tuple[Trial, ...], fraction: float) -> Pilot:
+def _decided(trials: tuple[Trial, ...], fraction: float, pool: int = 0) -> Pilot:
     share = max(trial.share for trial in trials)
     lines = [
         line
@@ -280,8 +310,9 @@ def _decided(trials: tuple[Trial, ...], fraction: float) -> Pilot:
         f"Probes on {fraction:.0%} of {size:,} images ({amount}, {lines[0]['seeds']} seeds), "
         f"beside random picks: {told}."
     )
+    if size < pool:
+        evidence += f" The {size:,} were drawn from {pool:,}: the whole of them was not probed."
     if best["low"] > 0:
-        return Pilot(best["strategy"], f"Keep {best['strategy']}. {evidence}", trials)
-    return Pilot(
-        "random", f"Neither hard nor easy is better than random, so random. {evidence}", trials
-    )
+        return Pilot(best["strategy"], f"Keep {best['strategy']}. {evidence}", trials, pool)
+    why = f"Neither hard nor easy is better than random, so random. {evidence}"
+    return Pilot("random", why, trials, pool)

@@ -76,6 +76,38 @@ def test_hard_pictures_that_are_mislabelled_lose():
     assert again == pilot
 
 
+def noise(count, dim=6):
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((count, dim)).astype(np.float16), np.arange(count) % 3
+
+
+def test_a_part_of_a_large_corpus_is_called_a_part():
+    rows, classes = noise(300)
+    given = {"fraction": 0.5, "usable": np.ones(300, bool), "seeds": 2, "sizes": (1.0,)}
+    part = run_pilot(rows, classes, names(300), most=100, **given)
+    assert {trial.rows for trial in part.trials} == {100} and part.pool == 240
+    assert "The 100 were drawn from 240" in part.why
+    assert part.part == "100 of the 240 pictures that are not held out"
+    whole = run_pilot(rows, classes, names(300), **given)
+    assert "drawn from" not in whole.why and whole.part == "all pictures that are not held out"
+
+
+def test_a_pilot_prunes_as_the_corpus_will_be():
+    rows, classes = noise(300)
+    rows[150:] = rows[:150]  # each row twice
+    given = {
+        "fraction": 0.9, "usable": np.ones(300, bool), "seeds": 2, "sizes": (1.0,),
+        "groups": np.arange(300) % 150, "prototypes": 4,
+    }  # fmt: skip
+    plain = run_pilot(rows, classes, names(300), **given)
+    less = run_pilot(rows, classes, names(300), duplicates={"threshold": 0.9999}, **given)
+    assert {trial.kept for trial in plain.trials} == {216}
+    assert {trial.kept for trial in less.trials} == {120}  # of each pair one is left
+    clusters = run_pilot(rows, classes, names(300), balance=1.0, balance_by="clusters", **given)
+    labels = run_pilot(rows, classes, names(300), balance=1.0, **given)
+    assert clusters != labels and {trial.kept for trial in clusters.trials} == {216}
+
+
 def test_too_little_for_a_pilot():
     rows = np.eye(40, dtype=np.float32)
     with pytest.raises(BadInputError, match="too few for a pilot") as caught:
