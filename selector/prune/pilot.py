@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from data_cards.errors import BadInputError
 from selector.prune.class_means import class_means
 from selector.prune.duplicates import find_duplicates
 from selector.prune.probe import Probe, accuracy, split_rows
@@ -177,7 +176,7 @@ def run_pilot(
     most: int = 50_000,
     seed: int = 0,
     on_progress: Progress | None = None,
-) -> Pilot:
+) -> Pilot | None:
     """Try the strategies out, and decide.
 
     For every seed a fifth of the rows (or groups) is held out; of the others samples of several
@@ -208,10 +207,8 @@ def run_pilot(
 
     Returns:
         The pilot. It says ``"random"`` where neither hard nor easy is better than random with 95 %
-        confidence at the last size.
-
-    Raises:
-        BadInputError: There are too few rows with a class, or one class only.
+        confidence at the largest size; ``None`` where no probe of ``fraction`` can be trained: too
+        few rows with a class, one class only, or nothing left to train on.
     """
     tried = tuple(dict.fromkeys([*strategies, "random"]))
     plan = {share: [fraction] for share in sizes}
@@ -221,11 +218,7 @@ def run_pilot(
     for number in range(seeds):
         train, test = split_rows(ids, classes, usable, groups=groups, seed=seed + number)
         if len(train) < LEAST or not len(test) or len(np.unique(classes[train])) < 2:
-            raise BadInputError(
-                f"{len(train):,} rows to train a probe on and {len(test):,} to test it, of "
-                f"{len(np.unique(classes[train])):,} classes: too few for a pilot",
-                "Name a strategy: hard where data are plentiful, easy where they are scarce.",
-            )
+            continue
         pools.append(len(train))
         pool = train[:most]
         for share, shares_kept in plan.items():
@@ -240,6 +233,8 @@ def run_pilot(
                 )  # fmt: skip
         if on_progress is not None:
             on_progress("pilot", number + 1, seeds)
+    if not any(trial.fraction == fraction for trial in trials):
+        return None
     return _decided(tuple(trials), fraction, max(pools))
 
 
@@ -278,10 +273,13 @@ def _trials(
     groups = own if balance_by == "labels" else found.labels
     made = []
     for fraction, strategy in product(fractions, strategies):
+        wanted = min(able, keep_count(known, fraction))
+        if not wanted:
+            continue  # nothing to learn from
         kept = keep(
             left, ids[part],
             strategy=strategy,  # type: ignore[arg-type]
-            count=min(able, keep_count(known, fraction)), groups=groups, balance=balance,
+            count=wanted, groups=groups, balance=balance,
             random_share=0.0 if strategy == "random" else random_share, seed=seed,
         )  # fmt: skip
         right = accuracy(matrix, classes, part[kept.rows], test, probe=probe)
@@ -291,7 +289,7 @@ def _trials(
 
 
 def _decided(trials: tuple[Trial, ...], fraction: float, pool: int = 0) -> Pilot:
-    share = max(trial.share for trial in trials)
+    share = max(trial.share for trial in trials if trial.fraction == fraction)
     lines = [
         line
         for line in Pilot("random", "", trials).table()

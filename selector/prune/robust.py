@@ -26,7 +26,8 @@ class Robustness:
         prototypes: How many there were.
         overlap: Share of the rows kept at the number in question that are kept here, too.
         by_chance: The overlap that random picks of the same size would have.
-        accuracy: Of a probe on what is kept here; ``None`` without classes.
+        accuracy: Of a probe on what is kept here; ``None`` without classes, or where nothing that
+            is kept may be trained on.
         objective: Mean distance to the nearest prototype.
     """
 
@@ -88,7 +89,8 @@ def over_prototypes(
         right = None
         if train_test is not None and classes is not None:
             train = np.intersect1d(mine, train_test[0])
-            right = accuracy(matrix, classes, train, train_test[1], probe=probe)
+            if len(train):
+                right = accuracy(matrix, classes, train, train_test[1], probe=probe)
         found.append(
             Robustness(
                 prototypes=len(made.prototypes.centres),

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from data_cards.errors import BadInputError
 from selector.prune.pilot import Pilot, Trial, _decided, by_amount, gain_over, run_pilot
 
 
@@ -110,14 +109,23 @@ def test_a_pilot_prunes_as_the_corpus_will_be():
 
 def test_too_little_for_a_pilot():
     rows = np.eye(40, dtype=np.float32)
-    with pytest.raises(BadInputError, match="too few for a pilot") as caught:
-        run_pilot(rows, np.arange(40) % 2, names(40), fraction=0.5, usable=np.ones(40, bool))
-    assert "Name a strategy" in caught.value.remedy
-    with pytest.raises(BadInputError, match="of 1 classes"):
-        run_pilot(
-            np.tile(rows, (3, 1)), np.zeros(120, int), names(120), fraction=0.5,
-            usable=np.ones(120, bool),
-        )  # fmt: skip
+    usable = np.ones(120, bool)
+    few = run_pilot(rows, np.arange(40) % 2, names(40), fraction=0.5, usable=usable[:40])
+    three = np.tile(rows, (3, 1))
+    one_class = run_pilot(three, np.zeros(120, int), names(120), fraction=0.5, usable=usable)
+    one_group = run_pilot(
+        three, np.arange(120) % 2, names(120), fraction=0.5, usable=usable, groups=np.zeros(120)
+    )
+    assert few is None and one_class is None and one_group is None
+
+
+def test_probes_that_would_see_nothing_are_left_out():
+    rows, classes = noise(600)
+    given = {"usable": np.ones(600, bool), "seeds": 2, "fractions": (0.5,)}
+    six = run_pilot(rows, classes, names(600), fraction=6 / 600, **given)
+    assert {t.kept for t in six.trials if t.fraction == 0.01} == {1, 5}  # 48, 144 and 480 rows
+    assert {t.share for t in six.trials if t.fraction == 0.01} == {0.3, 1.0}
+    assert run_pilot(rows, classes, names(600), fraction=0.5 / 600, **given) is None
 
 
 @pytest.mark.parametrize(
