@@ -70,6 +70,15 @@ class Corpus:
     def _thumbnails(self) -> dict[bytes, bytes]:
         return self.run.thumbnails() if self.run is not None else {}
 
+    @cached_property
+    def distinct_classes(self) -> int:
+        """How many classes readable pictures have."""
+        import numpy as np
+
+        if self.classes is None:
+            return 0
+        return len(np.unique(self.classes[self.readable & (self.classes >= 0)]))
+
     @property
     def readable(self) -> np.ndarray:
         """(n,) true where a picture could be read."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from inspect import signature
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
+from pickwell.plain_json import plain_json
 from pickwell.prune_corpus import RUN
 
 if TYPE_CHECKING:
@@ -96,7 +98,14 @@ def _rows_to_copy(source: Source, run: Run, made: PrunedCorpus) -> list[int]:
 
 
 def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) -> str:
-    """The command line that prunes like this again, the strategy that ``auto`` stood for named."""
+    """The command line that prunes like this again, the strategy that ``auto`` stood for named.
+
+    What can be said in a file or in Python alone follows as a remark.
+    """
+    from pickwell.commands.prune import prune
+
+    typed = signature(prune).parameters
+    in_a_file: dict[str, object] = {}
     words = ["pickwell", "prune", corpus, "--out", str(out)]
     default = PruneConfig().model_dump(mode="json")
     given = settings.model_dump(mode="json")
@@ -104,6 +113,9 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
         given["strategy"] = strategy
     for name, value in given.items():
         if value == default[name] or value is None:
+            continue
+        if name not in typed:
+            in_a_file[name] = value
             continue
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
@@ -114,6 +126,8 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
             words += [flag, ",".join(f"{key}={column}" for key, column in value.items())]
         else:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    if in_a_file:
+        return f"{shlex.join(words)}  # --config FILE with prune: {json.dumps(in_a_file)}"
     return shlex.join(words)
 
 
@@ -183,6 +197,7 @@ def _write_evidence(work: Path, made: PrunedCorpus) -> Path:
         "strategy": made.strategy,
         "why": made.why,
         "probes": [] if made.pilot is None else made.pilot.table(),
+        "could be trained on": None if made.pilot is None else made.pilot.pool,
         "trials": [] if made.pilot is None else [asdict(trial) for trial in made.pilot.trials],
         "prototypes": [asdict(one) for one in made.robustness],
         "duplicates": None
@@ -191,17 +206,8 @@ def _write_evidence(work: Path, made: PrunedCorpus) -> Path:
     }
     path = work / EVIDENCE
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(_plain(told), indent=1) + "\n", "utf-8")
+        temporary.write_text(plain_json(told), "utf-8")
     return path
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _write_card(work: Path, run: Run, made: PrunedCorpus, command: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +102,8 @@ def prune_pictures(
     pilot = run_probes(pictures, settings, wanted, on_progress)
     strategy, why = settings.strategy, f"--strategy {settings.strategy}"
     if strategy == "auto":
-        if pilot is None:
-            raise _no_pilot(pictures, settings)
-        strategy, why = pilot.strategy, pilot.why
+        decided = pilot or _unprobed(pictures, settings, wanted)
+        strategy, why = decided.strategy, decided.why
     wanted = replace(wanted, strategy=strategy)
     prototypes = find_prototypes(
         pictures.matrix, wanted, pictures.readable, pictures.classes, on_progress, over
@@ -114,7 +114,7 @@ def prune_pictures(
         on_progress=on_progress,
     )  # fmt: skip
     found = None
-    if pruned.duplicates is not None:
+    if pruned.duplicates is not None and isfinite(pruned.duplicates.threshold):
         found = recall(
             pictures.matrix, prototypes.labels, pictures.ids, pruned.duplicates.threshold,
             seed=settings.seed,
@@ -127,16 +127,15 @@ def run_probes(
     pictures: Corpus, settings: PruneConfig, wanted: PruneOptions, on_progress: Progress
 ) -> Pilot | None:
     """Probes on what each strategy would keep; ``None`` where there is nothing to learn."""
-    import numpy as np
-
+    from selector.prune.corpus import duplicate_options
     from selector.prune.pilot import LEAST, STRATEGIES, run_pilot
 
     classes = pictures.classes
     if settings.probe == "none" or classes is None:
         return None
     usable = pictures.readable
-    known = classes[usable & (classes >= 0)]
-    if len(known) < 2 * LEAST or len(np.unique(known)) < 2:
+    known = int((usable & (classes >= 0)).sum())
+    if known < 2 * LEAST or pictures.distinct_classes < 2:
         return None
     rows = int(usable.sum())
     share = settings.keep if settings.count is None else min(1.0, settings.count / rows)
@@ -144,9 +143,11 @@ def run_probes(
     return run_pilot(
         pictures.matrix, classes, pictures.ids, fraction=share, usable=usable,
         groups=pictures.groups, supervised=settings.supervised, prototypes=settings.prototypes,
-        balance=settings.balance if wanted.balance_by == "labels" else 0.0,
-        random_share=settings.random_share, fractions=CURVE, seeds=settings.probe_seeds,
-        probe=settings.probe, seed=settings.seed, on_progress=on_progress, strategies=strategies,
+        balance=0.0 if wanted.balance_by == "none" else settings.balance,
+        balance_by="clusters" if wanted.balance_by == "clusters" else "labels",
+        random_share=settings.random_share, duplicates=duplicate_options(wanted),
+        fractions=CURVE, seeds=settings.probe_seeds, probe=settings.probe, seed=settings.seed,
+        on_progress=on_progress, strategies=strategies,
     )  # fmt: skip
 
 
@@ -175,8 +176,8 @@ def _robustness(
         pictures.matrix, pictures.ids, wanted, pruned.kept.rows,
         len(pruned.prototypes.centres), errors=pictures.errors, classes=pictures.classes,
         content=pictures.content, train_test=divided,
-        probe="linear" if settings.probe == "none" else settings.probe, over=over,
-        on_progress=on_progress,
+        probe="linear" if settings.probe == "none" else settings.probe,
+        repeats=pruned.duplicates, over=over, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -186,7 +187,7 @@ def _options(settings: PruneConfig, pictures: Corpus) -> PruneOptions:
 
     by = settings.balance_by
     if by == "auto":
-        by = "labels" if pictures.classes is not None else "clusters"
+        by = "labels" if pictures.distinct_classes > 1 else "clusters"
     return PruneOptions(
         keep=settings.keep,
         count=settings.count,
@@ -203,21 +204,17 @@ def _options(settings: PruneConfig, pictures: Corpus) -> PruneOptions:
     )
 
 
-def _no_pilot(pictures: Corpus, settings: PruneConfig) -> BadInputError:
-    """Why ``auto`` cannot decide, and what speaks for what."""
-    from selector.prune.prototypes import default_prototype_count
+def _unprobed(pictures: Corpus, settings: PruneConfig, wanted: PruneOptions) -> Pilot:
+    """What ``auto`` does where no probe was trained: it goes by the amount of data."""
+    from selector.prune.corpus import prototype_count
+    from selector.prune.pilot import by_amount
 
-    rows = int(pictures.readable.sum())
-    count = settings.prototypes or default_prototype_count(max(1, rows))
+    reason = "too few pictures could be trained and tested on"
     if settings.probe == "none":
-        why = "--probe none leaves nothing to decide by"
+        reason = "--probe none was given"
     elif pictures.classes is None:
-        why = "the data have no classes that a probe could be trained on"
-    else:
-        why = "there are too few pictures with a class to train a probe on"
-    return BadInputError(
-        f"--strategy auto decides by cheap probes, but {why} ({rows:,} readable pictures, "
-        f"{rows / count:,.0f} for each of {count:,} prototypes).",
-        "Name a strategy: hard where data are plentiful, easy where they are scarce, random where "
-        "you cannot tell; or the column of classes with --columns label=NAME.",
-    )
+        reason = "there are no classes"
+    elif pictures.distinct_classes < 2:
+        reason = "all pictures are of one class"
+    count = prototype_count(wanted, pictures.readable, pictures.classes)
+    return by_amount(int(pictures.readable.sum()), count, reason)

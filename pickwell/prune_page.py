@@ -50,17 +50,14 @@ def write_prune_page(
     return path
 
 
-class _Thumbnails:
-    """Pictures of rows as ``data:`` addresses; only those that are shown are read."""
-
-    def __init__(self, run: Run) -> None:
-        self._keys = run.samples(["image_keys"])["image_keys"]
-        self._found = run.thumbnails()
-
-    def __call__(self, row: int) -> str | None:
-        keys = self._keys[int(row)].as_py()
-        data = self._found.get(keys[0]) if keys else None
-        return None if data is None else "data:image/webp;base64," + base64.b64encode(data).decode()
+def _put_pictures(run: Run, pictures: Corpus, cards: Sequence[dict[str, Any]]) -> None:
+    """Give cards their thumbnails as ``data:`` addresses; only those that are shown are read."""
+    keys = [pictures.keys[card["row"]] for card in cards]
+    found = run.thumbnails({key for key in keys if key is not None})
+    for card, key in zip(cards, keys, strict=True):
+        data = found.get(key) if key is not None else None
+        if data is not None:
+            card["picture"] = "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def _page(
@@ -68,27 +65,29 @@ def _page(
 ) -> dict[str, Any]:
     from pickwell.prune_plots import distances, probe_curve
 
-    pruned, thumbnail = made.pruned, _Thumbnails(run)
+    pruned = made.pruned
+    cards: list[dict[str, Any]] = []
     prototypes, kept = pruned.prototypes, pruned.kept
-    place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
-    table = pruned.selection.table
 
     def card(row: int) -> dict[str, Any]:
         classes = pictures.classes
         label = "" if classes is None or classes[row] < 0 else pictures.class_names[classes[row]]
-        return {
-            "picture": thumbnail(row),
+        tile = {
+            "row": int(row),
+            "picture": None,
             "id": str(pictures.ids[row]),
             "label": label,
             "distance": float(prototypes.distance[row]),
             "kept": bool(stays[row]),
         }
+        cards.append(tile)
+        return tile
 
     import numpy as np
 
     stays = np.zeros(len(pictures.ids), bool)
     stays[kept.rows] = True
-    gone = [place[id_] for id_ in _first(table, "not chosen", SHOWN, last=True)]
+    first, gone = _galleries(pictures, made, settings.seed)
     funnel = pruned.selection.funnel()
     plots = [
         {
@@ -102,10 +101,11 @@ def _page(
             {
                 "svg": _inline(probe_curve(made.pilot)),
                 "caption": "Probes on frozen vectors, tested on pictures held out"
-                f" ({settings.probe_seeds} seeds, gains paired by seed).",
+                f" ({settings.probe_seeds} seeds, gains paired by seed; bars are 95 % intervals"
+                f" over seeds); on the left, of {made.pilot.part}.",
             },
         )
-    return {
+    page = {
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": command,
         "kept": funnel["chosen"],
@@ -123,15 +123,14 @@ def _page(
         "lead": made.why,
         "facts": _facts(run, pictures, made, settings),
         "pairs_first": funnel["duplicate"] > funnel["not chosen"],
-        "stays": [card(row) for row in kept.rows[:SHOWN]],
+        "stays": [card(row) for row in first],
         "goes": [card(row) for row in gone],
         "clusters": _clusters(pictures, made, card),
         "pairs": _pairs(made, card),
         "recall": made.recall,
         "plots": plots,
         "probes": [] if made.pilot is None else made.pilot.table(),
-        "groups": _groups(pictures, made, stays),
-        "group_noun": "class" if pictures.classes is not None else "cluster",
+        "balance": _balance(pictures, made, stays),
         "robustness": made.robustness,
         "broken": [
             {"id": id_, "reason": reason}
@@ -140,14 +139,33 @@ def _page(
         ][:BROKEN],
         "limits": _limits(made, settings),
     }
+    _put_pictures(run, pictures, cards)
+    return page
 
 
-def _first(table: Any, stage: str, count: int, last: bool = False) -> list[str]:
-    """Ids of a stage at one end of the table, which is sorted by what is kept sooner."""
+def _galleries(pictures: Corpus, made: PrunedCorpus, seed: int) -> tuple[list[int], list[int]]:
+    """Rows to show of what stays and of what goes: the ends of the ranking, or draws of random."""
+    kept = made.pruned.kept
+    if made.strategy == "random":
+        return _drawn(pictures, kept.rows, seed), _drawn(pictures, kept.removed, seed)
+    place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
+    last = _last(made.pruned.selection.table, "not chosen", SHOWN)
+    return kept.rows[:SHOWN].tolist(), [place[id_] for id_ in last]
+
+
+def _drawn(pictures: Corpus, rows: np.ndarray, seed: int) -> list[int]:
+    """Some rows, evenly; the order of the corpus does not matter."""
+    from selector.order import canonical_order
+
+    return rows[canonical_order(pictures.ids[rows], seed, purpose="gallery")][:SHOWN].tolist()
+
+
+def _last(table: Any, stage: str, count: int) -> list[str]:
+    """Last ids of a stage, the last first; the table is sorted by what is kept sooner."""
     import pyarrow.compute as pc
 
-    ids = table.filter(pc.equal(table["stage"], stage))["id"].to_pylist()
-    return ids[::-1][:count] if last else ids[:count]
+    ids = table.filter(pc.equal(table["stage"], stage))["id"]
+    return list(ids[max(0, len(ids) - count) :].to_pylist()[::-1])
 
 
 def _facts(
@@ -241,23 +259,41 @@ def _one_for_each(
     return taken
 
 
-def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
-    """Classes, or clusters where there are none, before and after; the most changed first."""
+def _balance(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
+    """Classes, where there are any, and clusters, each before and after."""
+    prototypes = made.pruned.prototypes
+    by, floors = made.pruned.selection.parameters["balance_by"], made.pruned.kept.floors
+    known, found = pictures.readable, []
+    if pictures.classes is not None:
+        held = floors if by == "labels" else {}
+        groups = _groups(pictures.classes, pictures.class_names, known, stays, held)
+        found.append({"noun": "class", "groups": groups})
+    if not prototypes.names:  # class means are the classes
+        names = [f"prototype {n}" for n in range(len(prototypes.centres))]
+        held = floors if by == "clusters" else {}
+        groups = _groups(prototypes.labels, names, known, stays, held)
+        found.append({"noun": "cluster", "groups": groups})
+    return found
+
+
+def _groups(
+    numbers: np.ndarray,
+    names: Sequence[str],
+    known: np.ndarray,
+    stays: np.ndarray,
+    floors: dict[int, int],
+) -> list[dict[str, Any]]:
+    """Groups before and after, those that lost most first; of many both ends."""
     import numpy as np
 
-    if pictures.classes is not None:
-        numbers, names = pictures.classes, list(pictures.class_names)
-    else:
-        numbers = made.pruned.prototypes.labels
-        names = [f"prototype {n}" for n in range(len(made.pruned.prototypes.centres))]
-    known = pictures.readable & (numbers >= 0)
+    known = known & (numbers >= 0)
     before = np.bincount(numbers[known], minlength=len(names))
     after = np.bincount(numbers[known & stays], minlength=len(names))
     shares = after / np.maximum(before, 1)
     order = np.argsort(shares, kind="stable")
+    order = order[before[order] > 0]
     if len(order) > GROUPS:
         order = np.concatenate([order[: GROUPS // 2], order[-GROUPS // 2 :]])
-    floors = made.pruned.kept.floors
     return [
         {
             "name": names[n],
@@ -267,7 +303,6 @@ def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dic
             "floor": floors.get(int(n)),
         }
         for n in order
-        if before[n]
     ]
 
 
@@ -295,7 +330,7 @@ def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
             "Duplicates are looked for inside clusters: of a sample of pictures"
             f" {made.recall[0]:,} have one, {made.recall[1]:,} of them in their own cluster."
         )
-    if settings.strategy == "auto":
+    if settings.strategy == "auto" and made.pilot is not None:
         lines.append(
             "The probes that chose the strategy were trained on this corpus: their figures for the"
             " chosen one are a little too good."

@@ -24,6 +24,7 @@ def curves(corpus: Corpus, seeds: int, say: Say) -> list[dict[str, Any]]:
                 usable=corpus.usable, groups=corpus.groups, supervised=supervised,
                 sizes=(size,), fractions=FRACTIONS[1:], seeds=seeds,
             )  # fmt: skip
+            assert pilot is not None, "too few pictures with a class"
             against = _beside_all(pilot)
             for line in pilot.table():
                 key = (line["fraction"], line["strategy"])

@@ -24,7 +24,8 @@ def prune(
         None,
         "--strategy",
         "-s",
-        help="auto (default: probes), hard, easy, random, moderate.",
+        help="auto (default: probes; without classes the amount of data), hard, easy, random, "
+        "moderate.",
     ),
     by: str = typer.Option(
         None, help="A method of `pickwell methods` instead, e.g. herding, ccs:forgetting."

@@ -89,6 +89,7 @@ def prune(
     class_names: Sequence[str] = (),
     content: np.ndarray | None = None,
     prototypes: Prototypes | None = None,
+    repeats: Duplicates | None = None,
     over: Passes | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Pruned:
@@ -103,6 +104,8 @@ def prune(
         class_names: Name of each class.
         content: (n,) ``uint64``, equal where the bytes are.
         prototypes: Of these very rows, where they are known already.
+        repeats: What goes as a duplicate, where it is known already; ``None``: looked for as the
+            options say.
         over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
@@ -116,7 +119,8 @@ def prune(
     if classes is None and (options.supervised or options.balance_by == "labels"):
         raise BadInputError(
             "there are no classes to take means of, or to balance by",
-            "Name the column or folder that holds them with --label, or balance by clusters.",
+            "Name their column with --columns label=NAME, or put each class into a folder; or "
+            "leave --supervised out and balance by clusters (--balance-by clusters).",
         )
     if prototypes is None:
         prototypes = find_prototypes(matrix, options, ~failed, classes, on_progress, over)
@@ -125,13 +129,11 @@ def prune(
         raise BadInputError("no row has an embedding", "Look at the reasons of the bad rows.")
     wanted = options.count
     wanted = keep_count(int(usable.sum()), options.keep) if wanted is None else wanted
-    repeats = None
-    if options.duplicates is not None or options.duplicates_share is not None:
+    asked = duplicate_options(options)
+    if repeats is None and asked is not None:
         repeats = find_duplicates(
             matrix, np.where(usable, prototypes.labels, -1), prototypes.distance, ids,
-            threshold=options.duplicates, fraction=options.duplicates_share,
-            first=options.duplicates_first, chains=options.chains, seed=options.seed,
-            on_progress=on_progress,
+            **asked, seed=options.seed, on_progress=on_progress,
         )  # fmt: skip
     left = prototypes.distance.copy()
     if repeats is not None:
@@ -155,6 +157,18 @@ def prune(
     return Pruned(selection, prototypes, repeats, kept, wanted)
 
 
+def duplicate_options(options: PruneOptions) -> dict[str, Any] | None:
+    """How :func:`find_duplicates` looks for duplicates; ``None``: they are not looked for."""
+    if options.duplicates is None and options.duplicates_share is None:
+        return None
+    return {
+        "threshold": options.duplicates,
+        "fraction": options.duplicates_share,
+        "first": options.duplicates_first,
+        "chains": options.chains,
+    }
+
+
 def find_prototypes(
     matrix: np.ndarray,
     options: PruneOptions,
@@ -166,12 +180,18 @@ def find_prototypes(
     """Class means, or k-means with as many prototypes as asked for or usual."""
     if options.supervised and classes is not None:
         return class_means(matrix, classes, usable=usable)
-    known = 0 if classes is None else len(np.unique(classes[(classes >= 0) & usable]))
-    count = options.prototypes or default_prototype_count(int(usable.sum()), known or None)
     return fit_prototypes(
-        matrix, count, usable=usable, seed=options.seed, iterations=options.iterations,
-        over=over, on_progress=on_progress,
+        matrix, prototype_count(options, usable, classes), usable=usable, seed=options.seed,
+        iterations=options.iterations, over=over, on_progress=on_progress,
     )  # fmt: skip
+
+
+def prototype_count(options: PruneOptions, usable: np.ndarray, classes: np.ndarray | None) -> int:
+    """How many prototypes :func:`find_prototypes` asks for."""
+    known = 0 if classes is None else len(np.unique(classes[(classes >= 0) & usable]))
+    if options.supervised and known:
+        return known
+    return options.prototypes or default_prototype_count(int(usable.sum()), known)
 
 
 class _Telling:
@@ -294,7 +314,8 @@ class _Telling:
             "notes": list(self.prototypes.remarks),
         }
         if self.repeats is not None:
-            told["duplicates_threshold"] = self.repeats.threshold
+            reached = self.repeats.threshold
+            told["duplicates_threshold"] = reached if np.isfinite(reached) else None
         if able < wanted:
             short = counted(able, "picture")
             told["shortfall"] = f"{wanted:,} asked for, {short} left when duplicates had gone"

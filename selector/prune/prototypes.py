@@ -78,12 +78,13 @@ def default_prototype_count(rows: int, classes: int | None = None) -> int:
 
     Args:
         rows: Images that have an embedding.
-        classes: Known classes, if any.
+        classes: Known classes, if any; a single one tells no more than none.
 
     Returns:
         A count from 1 to ``rows``.
     """
-    return max(1, min(rows, classes or round(math.sqrt(rows))))
+    known = classes if classes is not None and classes > 1 else None
+    return max(1, min(rows, known or round(math.sqrt(rows))))
 
 
 def fit_prototypes(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selector.prune.corpus import PruneOptions, prune
+from selector.prune.duplicates import Duplicates
 from selector.prune.kmeans import Passes
 from selector.prune.probe import Probe, accuracy
 
@@ -26,7 +27,8 @@ class Robustness:
         prototypes: How many there were.
         overlap: Share of the rows kept at the number in question that are kept here, too.
         by_chance: The overlap that random picks of the same size would have.
-        accuracy: Of a probe on what is kept here; ``None`` without classes.
+        accuracy: Of a probe on what is kept here; ``None`` without classes, or where nothing that
+            is kept may be trained on.
         objective: Mean distance to the nearest prototype.
     """
 
@@ -50,10 +52,11 @@ def over_prototypes(
     train_test: tuple[np.ndarray, np.ndarray] | None = None,
     probe: Probe = "linear",
     factors: Sequence[float] = FACTORS,
+    repeats: Duplicates | None = None,
     over: Passes | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
 ) -> list[Robustness]:
-    """Prune with other numbers of prototypes, without looking for duplicates.
+    """Prune with other numbers of prototypes; what went as a duplicate goes each time.
 
     Args:
         matrix: (n, d) embeddings.
@@ -68,6 +71,7 @@ def over_prototypes(
         probe: The kind.
         factors: Of the number in question; what comes to less than 2 or more than the rows is
             left out.
+        repeats: What went as a duplicate before ``kept`` was chosen.
         over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
@@ -76,24 +80,26 @@ def over_prototypes(
     """
     base = replace(options, duplicates=None, duplicates_share=None, supervised=False)
     rows = len(ids) - sum(error is not None for error in errors or ())
+    able = rows - (0 if repeats is None else len(repeats.rows))
     counts = sorted({round(factor * prototypes) for factor in factors})
     counts = [count for count in counts if 2 <= count <= rows]
     found, before = [], set(kept.tolist())
     for number, count in enumerate(counts):
         made = prune(
             matrix, ids, replace(base, prototypes=count), errors=errors, classes=classes,
-            content=content, over=over,
+            content=content, repeats=repeats, over=over,
         )  # fmt: skip
         mine = made.kept.rows
         right = None
         if train_test is not None and classes is not None:
             train = np.intersect1d(mine, train_test[0])
-            right = accuracy(matrix, classes, train, train_test[1], probe=probe)
+            if len(train):
+                right = accuracy(matrix, classes, train, train_test[1], probe=probe)
         found.append(
             Robustness(
                 prototypes=len(made.prototypes.centres),
                 overlap=len(before & set(mine.tolist())) / max(1, len(before)),
-                by_chance=len(mine) / max(1, rows),
+                by_chance=len(mine) / max(1, able),
                 accuracy=right,
                 objective=made.prototypes.objective,
             )

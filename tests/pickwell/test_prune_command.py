@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data_cards import BadInputError
-from pickwell.prune_job import prune
+from pickwell.config import PruneConfig
+from pickwell.prune_corpus import Corpus
+from pickwell.prune_job import prune, prune_pictures
 from pickwell.selection_files import open_selection
 
 COLOURS = {"box": "#c02020", "ring": "#2040c0", "bar": "#20a040"}
@@ -136,7 +139,6 @@ def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strategy": "auto", "probe": "none"}, "--probe none leaves nothing to decide by"),
         ({"count": 500, "strategy": "hard"}, "500 of 160 readable pictures cannot be kept"),
         ({"strategy": "hard", "encoder": "embeded"}, "embedded"),
         ({"strategy": "best"}, "strategy"),
@@ -156,8 +158,29 @@ def test_pictures_without_classes(pictures, cache, tmp_path):
     for kind in COLOURS:
         for number in range(20):
             draw(kind, number).save(flat / f"{kind}{number}.png")
-    with pytest.raises(BadInputError, match="no classes that a probe could be trained on"):
-        prune(flat, tmp_path / "out", cache=cache)
+    made = prune(flat, tmp_path / "auto", cache=cache, keep=0.5, robust=False)
+    assert made.strategy == "random" and made.pilot is None
+    assert "8 images for each of 8 prototypes" in made.why and "there are no classes" in made.why
+    page = (tmp_path / "auto" / "report.html").read_text()
+    assert made.why in page and "The probes that chose" not in page
     made = prune(flat, tmp_path / "out", cache=cache, strategy="hard", keep=0.5)
     assert len(made.pruned.selection.ids) == 30 and made.pilot is None
+    assert made.pruned.selection.parameters["balance_by"] == "clusters"
+
+
+def corpus_of_one_class(count=120):
+    return Corpus(
+        np.array([f"row-{n}" for n in range(count)], object), [None] * count, Path(),
+        np.random.default_rng(0).standard_normal((count, 6)), np.zeros(count, np.int64), ["only"],
+        np.arange(count, dtype=np.uint64), None,
+    )  # fmt: skip
+
+
+def test_one_class_is_as_good_as_none(tmp_path):
+    made = prune_pictures(
+        corpus_of_one_class(), tmp_path, PruneConfig(robust=False), lambda *said: None
+    )
+    assert made.strategy == "random" and made.pilot is None
+    assert "all pictures are of one class" in made.why
+    assert len(made.pruned.prototypes.centres) == 11  # the root of 120
     assert made.pruned.selection.parameters["balance_by"] == "clusters"

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from data_cards.errors import BadInputError
-from selector.prune.pilot import Pilot, Trial, _decided, gain_over, run_pilot
+from selector.prune.pilot import Pilot, Trial, _decided, by_amount, gain_over, run_pilot
 
 
 def names(count):
@@ -30,6 +29,17 @@ def test_gains_are_paired_by_seed():
     mean, low, high = gain_over({0: 0.5, 1: 0.7}, {0: 0.4, 1: 0.4})
     assert (mean, high - mean) == (pytest.approx(0.2), pytest.approx(12.7062 * 0.1, rel=1e-4))
     assert math.isnan(gain_over({0: 0.5}, {0: 0.4})[1]) and math.isnan(gain_over({}, {})[0])
+
+
+def test_accuracies_have_intervals_of_their_own():
+    table = Pilot("random", "", trials([0.6, 0.8], [0.5, 0.5], [0.4, 0.6])).table()
+    lines = {line["strategy"]: line for line in table}
+    half = {name: line["accuracy_high"] - line["accuracy"] for name, line in lines.items()}
+    # s = 0.1414, t(0.975, 1) = 12.706
+    for name in ("hard", "random"):
+        assert half[name] == pytest.approx(12.7062 * 0.1, rel=1e-4)
+    assert lines["hard"]["accuracy_low"] == pytest.approx(0.7 - 1.27062, rel=1e-4)
+    assert half["easy"] == 0 and lines["hard"]["gain"] == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +86,70 @@ def test_hard_pictures_that_are_mislabelled_lose():
     assert again == pilot
 
 
+def noise(count, dim=6):
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((count, dim)).astype(np.float16), np.arange(count) % 3
+
+
+def test_a_part_of_a_large_corpus_is_called_a_part():
+    rows, classes = noise(300)
+    given = {"fraction": 0.5, "usable": np.ones(300, bool), "seeds": 2, "sizes": (1.0,)}
+    part = run_pilot(rows, classes, names(300), most=100, **given)
+    assert {trial.rows for trial in part.trials} == {100} and part.pool == 240
+    assert "The 100 were drawn from 240" in part.why
+    assert part.part == "100 of the 240 pictures that are not held out"
+    whole = run_pilot(rows, classes, names(300), **given)
+    assert "drawn from" not in whole.why and whole.part == "all pictures that are not held out"
+
+
+def test_a_pilot_prunes_as_the_corpus_will_be():
+    rows, classes = noise(300)
+    rows[150:] = rows[:150]  # each row twice
+    given = {
+        "fraction": 0.9, "usable": np.ones(300, bool), "seeds": 2, "sizes": (1.0,),
+        "groups": np.arange(300) % 150, "prototypes": 4,
+    }  # fmt: skip
+    plain = run_pilot(rows, classes, names(300), **given)
+    less = run_pilot(rows, classes, names(300), duplicates={"threshold": 0.9999}, **given)
+    assert {trial.kept for trial in plain.trials} == {216}
+    assert {trial.kept for trial in less.trials} == {120}  # of each pair one is left
+    clusters = run_pilot(rows, classes, names(300), balance=1.0, balance_by="clusters", **given)
+    labels = run_pilot(rows, classes, names(300), balance=1.0, **given)
+    assert clusters != labels and {trial.kept for trial in clusters.trials} == {216}
+
+
 def test_too_little_for_a_pilot():
     rows = np.eye(40, dtype=np.float32)
-    with pytest.raises(BadInputError, match="too few for a pilot") as caught:
-        run_pilot(rows, np.arange(40) % 2, names(40), fraction=0.5, usable=np.ones(40, bool))
-    assert "Name a strategy" in caught.value.remedy
-    with pytest.raises(BadInputError, match="of 1 classes"):
-        run_pilot(
-            np.tile(rows, (3, 1)), np.zeros(120, int), names(120), fraction=0.5,
-            usable=np.ones(120, bool),
-        )  # fmt: skip
+    usable = np.ones(120, bool)
+    few = run_pilot(rows, np.arange(40) % 2, names(40), fraction=0.5, usable=usable[:40])
+    three = np.tile(rows, (3, 1))
+    one_class = run_pilot(three, np.zeros(120, int), names(120), fraction=0.5, usable=usable)
+    one_group = run_pilot(
+        three, np.arange(120) % 2, names(120), fraction=0.5, usable=usable, groups=np.zeros(120)
+    )
+    assert few is None and one_class is None and one_group is None
+
+
+def test_probes_that_would_see_nothing_are_left_out():
+    rows, classes = noise(600)
+    given = {"usable": np.ones(600, bool), "seeds": 2, "fractions": (0.5,)}
+    six = run_pilot(rows, classes, names(600), fraction=6 / 600, **given)
+    assert {t.kept for t in six.trials if t.fraction == 0.01} == {1, 5}  # 48, 144 and 480 rows
+    assert {t.share for t in six.trials if t.fraction == 0.01} == {0.3, 1.0}
+    assert run_pilot(rows, classes, names(600), fraction=0.5 / 600, **given) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "prototypes", "says"),
+    [(1_281_167, 1_000, "hard"), (4_000, 4, "hard"), (3_999, 4, "random"), (0, 1, "random")],
+)
+def test_without_probes_the_amount_of_data_decides(rows, prototypes, says):
+    found = by_amount(rows, prototypes, "all pictures are of one class")
+    assert found.strategy == says and found.trials == ()
+    assert f"{rows / prototypes:,.0f} images for each of {prototypes:,} prototypes" in found.why
+    for words in ("from 1,000 on", "not tested on this corpus, as all pictures are of one class",
+                  "--columns label=NAME"):  # fmt: skip
+        assert words in found.why
 
 
 def test_an_empty_pilot_has_no_table():

@@ -297,6 +297,7 @@ def test_near_ties_are_settled_in_float64() -> None:
 def test_default_count() -> None:
     assert default_prototype_count(1_281_167) == 1132
     assert default_prototype_count(50_000, classes=10) == 10
+    assert default_prototype_count(10_000, classes=1) == default_prototype_count(10_000) == 100
     assert default_prototype_count(3, classes=10) == 3 and default_prototype_count(0) == 1
     assert len(fit_prototypes(cloud(400)).centres) == 20
 
