@@ -151,7 +151,7 @@ class PruneConfig(_Engine):
     group: str | None = None
     probe: Literal["linear", "knn", "none"] = "linear"
     probe_seeds: int = Field(default=5, ge=2, le=100)
-    robust: bool = True
+    robust: bool | None = None
     copy_records: bool = False
     copy_images: bool = False
     format: str | None = None

@@ -65,11 +65,11 @@ class JoinedRun(Run):
             return None
         return StackedRows(matrices)  # type: ignore[arg-type, return-value]
 
-    def thumbnails(self) -> dict[bytes, bytes]:
-        """Image key to the encoded thumbnail, of all parts."""
+    def thumbnails(self, keys: Collection[bytes] | None = None) -> dict[bytes, bytes]:
+        """Image key to the encoded thumbnail, of all parts; only ``keys`` where they are given."""
         pictures: dict[bytes, bytes] = {}
         for part in self.parts:
-            pictures |= part.run.thumbnails()
+            pictures |= part.run.thumbnails(keys)
         return pictures
 
 

@@ -151,6 +151,11 @@ def run_probes(
     )  # fmt: skip
 
 
+ROBUST_UP_TO = 200_000
+"""Pictures above which other numbers of prototypes are tried only when asked for: they cost 14
+times the k-means itself, whose own cost rises faster than the pictures do."""
+
+
 def _robustness(
     pictures: Corpus,
     settings: PruneConfig,
@@ -163,7 +168,10 @@ def _robustness(
     from selector.prune.probe import split_rows
     from selector.prune.robust import over_prototypes
 
-    if not settings.robust or settings.supervised or wanted.strategy == "random":
+    asked = settings.robust
+    if asked is None:
+        asked = int(pictures.readable.sum()) <= ROBUST_UP_TO
+    if not asked or settings.supervised or wanted.strategy == "random":
         return []
     divided = None
     if pictures.classes is not None and settings.probe != "none":

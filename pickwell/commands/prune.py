@@ -60,7 +60,9 @@ def prune(
     ),
     probe: str = typer.Option(None, help="linear (default), knn or none."),
     probe_seeds: int = typer.Option(None, min=2, help="Repetitions of the probes (5)."),
-    robust: bool = typer.Option(None, help="Try other numbers of prototypes for the report (on)."),
+    robust: bool = typer.Option(
+        None, help="Try other numbers of prototypes for the report (up to 200,000 pictures)."
+    ),
     copy_records: bool = typer.Option(
         None, "--copy-records", help="Copy what stays in the corpus's own format to OUT/data."
     ),
