@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,11 +66,11 @@ class JoinedRun(Run):
             return None
         return StackedRows(matrices)  # type: ignore[arg-type, return-value]
 
-    def thumbnails(self) -> dict[bytes, bytes]:
-        """Image key to the encoded thumbnail, of all parts."""
+    def thumbnails(self, keys: Collection[bytes] | None = None) -> dict[bytes, bytes]:
+        """Image key to the encoded thumbnail, of all parts; only ``keys`` where they are given."""
         pictures: dict[bytes, bytes] = {}
         for part in self.parts:
-            pictures |= part.run.thumbnails()
+            pictures |= part.run.thumbnails(keys)
         return pictures
 
 

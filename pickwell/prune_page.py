@@ -50,17 +50,14 @@ def write_prune_page(
     return path
 
 
-class _Thumbnails:
-    """Pictures of rows as ``data:`` addresses; only those that are shown are read."""
-
-    def __init__(self, run: Run) -> None:
-        self._keys = run.samples(["image_keys"])["image_keys"]
-        self._found = run.thumbnails()
-
-    def __call__(self, row: int) -> str | None:
-        keys = self._keys[int(row)].as_py()
-        data = self._found.get(keys[0]) if keys else None
-        return None if data is None else "data:image/webp;base64," + base64.b64encode(data).decode()
+def _put_pictures(run: Run, pictures: Corpus, cards: Sequence[dict[str, Any]]) -> None:
+    """Give cards their thumbnails as ``data:`` addresses; only those that are shown are read."""
+    keys = [pictures.keys[card["row"]] for card in cards]
+    found = run.thumbnails({key for key in keys if key is not None})
+    for card, key in zip(cards, keys, strict=True):
+        data = found.get(key) if key is not None else None
+        if data is not None:
+            card["picture"] = "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def _page(
@@ -68,7 +65,8 @@ def _page(
 ) -> dict[str, Any]:
     from pickwell.prune_plots import distances, probe_curve
 
-    pruned, thumbnail = made.pruned, _Thumbnails(run)
+    pruned = made.pruned
+    cards: list[dict[str, Any]] = []
     prototypes, kept = pruned.prototypes, pruned.kept
     place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
     table = pruned.selection.table
@@ -76,13 +74,16 @@ def _page(
     def card(row: int) -> dict[str, Any]:
         classes = pictures.classes
         label = "" if classes is None or classes[row] < 0 else pictures.class_names[classes[row]]
-        return {
-            "picture": thumbnail(row),
+        tile = {
+            "row": int(row),
+            "picture": None,
             "id": str(pictures.ids[row]),
             "label": label,
             "distance": float(prototypes.distance[row]),
             "kept": bool(stays[row]),
         }
+        cards.append(tile)
+        return tile
 
     import numpy as np
 
@@ -106,7 +107,7 @@ def _page(
                 f" {made.pilot.part}.",
             },
         )
-    return {
+    page = {
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": command,
         "kept": funnel["chosen"],
@@ -141,6 +142,8 @@ def _page(
         ][:BROKEN],
         "limits": _limits(made, settings),
     }
+    _put_pictures(run, pictures, cards)
+    return page
 
 
 def _first(table: Any, stage: str, count: int, last: bool = False) -> list[str]:

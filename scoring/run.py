@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,13 +138,25 @@ class Run:
         path = self.folder / "artefacts" / f"{name}.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
-    def thumbnails(self) -> dict[bytes, bytes]:
-        """Image key to the encoded thumbnail."""
+    def thumbnails(self, keys: Collection[bytes] | None = None) -> dict[bytes, bytes]:
+        """Image key to the encoded thumbnail, read a row group at a time.
+
+        Args:
+            keys: Only these, in memory for them and one row group; ``None``: all.
+        """
         path = self.folder / "thumbnails.parquet"
         if not path.exists():
             return {}
-        table = pq.read_table(path)
-        return dict(zip(table["key"].to_pylist(), table["thumbnail"].to_pylist(), strict=True))
+        wanted = None if keys is None else frozenset(keys)
+        found: dict[bytes, bytes] = {}
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                held = file.read_row_group(group, columns=["key"])["key"].to_pylist()
+                places = [n for n, key in enumerate(held) if wanted is None or key in wanted]
+                if places:
+                    column = file.read_row_group(group, columns=["thumbnail"])["thumbnail"]
+                    found |= {held[n]: column[n].as_py() for n in places}
+        return found
 
     def numeric(self) -> dict[str, np.ndarray]:
         """Every column of the ScoreTable that is a number or a truth value, as float64 with NaN."""

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_cards import BadInputError
@@ -31,3 +33,26 @@ def test_damaged_manifests(text, tmp_path):
 def test_no_run(tmp_path):
     with pytest.raises(BadInputError, match="holds no finished run"):
         Run.open(tmp_path)
+
+
+def test_only_the_thumbnails_asked_for_are_read(tmp_path, monkeypatch):
+    keys = [n.to_bytes(16, "little") for n in range(40)]
+    table = pa.table({
+        "key": pa.array(keys, pa.binary(16)),
+        "thumbnail": pa.array([b"%d" % n for n in range(40)], pa.binary()),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "thumbnails.parquet", row_group_size=10)
+    run = Run(tmp_path, {})
+    assert run.thumbnails() == {key: b"%d" % n for n, key in enumerate(keys)}
+    read = []
+    whole = pq.ParquetFile.read_row_group
+
+    def counted(self, group, columns):
+        read.extend([group] * ("thumbnail" in columns))
+        return whole(self, group, columns=columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    assert run.thumbnails([keys[12], keys[19], bytes(16), b"?"]) == {
+        bytes(16): b"0", keys[12]: b"12", keys[19]: b"19"
+    }  # fmt: skip
+    assert read == [0, 1] and run.thumbnails([]) == {}
