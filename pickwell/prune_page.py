@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _STYLES = ("style.css", "charts.css", "comparison.css", "prune.css")
 SHOWN = 48
 """Pictures in each of the two galleries."""
+DRAWN = ("random", "by random")
+"""Strategies that have no first and last."""
 CLUSTERS = 16
 ROW = 6
 """Pictures at either end of a cluster."""
@@ -68,8 +70,6 @@ def _page(
     pruned = made.pruned
     cards: list[dict[str, Any]] = []
     prototypes, kept = pruned.prototypes, pruned.kept
-    place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
-    table = pruned.selection.table
 
     def card(row: int) -> dict[str, Any]:
         classes = pictures.classes
@@ -89,7 +89,7 @@ def _page(
 
     stays = np.zeros(len(pictures.ids), bool)
     stays[kept.rows] = True
-    gone = [place[id_] for id_ in _first(table, "not chosen", SHOWN, last=True)]
+    first, gone = _galleries(pictures, made, settings.seed)
     funnel = pruned.selection.funnel()
     plots = [
         {
@@ -122,10 +122,11 @@ def _page(
             )
         ],
         "strategy": made.strategy,
+        "drawn": made.strategy in DRAWN,
         "lead": made.why,
         "facts": _facts(run, pictures, made, settings),
         "pairs_first": funnel["duplicate"] > funnel["not chosen"],
-        "stays": [card(row) for row in kept.rows[:SHOWN]],
+        "stays": [card(row) for row in first],
         "goes": [card(row) for row in gone],
         "clusters": _clusters(pictures, made, card),
         "pairs": _pairs(made, card),
@@ -146,12 +147,29 @@ def _page(
     return page
 
 
-def _first(table: Any, stage: str, count: int, last: bool = False) -> list[str]:
-    """Ids of a stage at one end of the table, which is sorted by what is kept sooner."""
+def _galleries(pictures: Corpus, made: PrunedCorpus, seed: int) -> tuple[list[int], list[int]]:
+    """Rows to show of what stays and of what goes: the ends of the ranking, or draws of random."""
+    kept = made.pruned.kept
+    if made.strategy in DRAWN:
+        return _drawn(pictures, kept.rows, seed), _drawn(pictures, kept.removed, seed)
+    place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
+    last = _last(made.pruned.selection.table, "not chosen", SHOWN)
+    return kept.rows[:SHOWN].tolist(), [place[id_] for id_ in last]
+
+
+def _drawn(pictures: Corpus, rows: np.ndarray, seed: int) -> list[int]:
+    """Some rows, evenly; the order of the corpus does not matter."""
+    from selector.order import canonical_order
+
+    return rows[canonical_order(pictures.ids[rows], seed, purpose="gallery")][:SHOWN].tolist()
+
+
+def _last(table: Any, stage: str, count: int) -> list[str]:
+    """Last ids of a stage, the last first; the table is sorted by what is kept sooner."""
     import pyarrow.compute as pc
 
-    ids = table.filter(pc.equal(table["stage"], stage))["id"].to_pylist()
-    return ids[::-1][:count] if last else ids[:count]
+    ids = table.filter(pc.equal(table["stage"], stage))["id"]
+    return list(ids[max(0, len(ids) - count) :].to_pylist()[::-1])
 
 
 def _facts(

@@ -1,0 +1,51 @@
+"""What the report of a pruned corpus shows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pickwell.config import PruneConfig
+from pickwell.prune_corpus import Corpus
+from pickwell.prune_job import prune_pictures
+from pickwell.prune_page import SHOWN, _galleries
+
+ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Pictures of two classes that are known by their vectors alone."""
+    rng = np.random.default_rng(0)
+    return Corpus(
+        np.array([f"row-{n}" for n in range(ROWS)], object), [None] * ROWS, Path(),
+        rng.standard_normal((ROWS, 6)), np.arange(ROWS) % 2, ["even", "odd"],
+        np.arange(ROWS, dtype=np.uint64), None,
+    )  # fmt: skip
+
+
+def pruned(pictures, **options):
+    given = {"keep": 0.5, "robust": False, "probe": "none", "prototypes": 4}
+    settings = PruneConfig(**given | options)
+    return prune_pictures(pictures, Path(), settings, lambda *said: None)
+
+
+def test_the_galleries_of_random_are_drawn(pictures):
+    made = pruned(pictures, strategy="random")
+    stays, goes = _galleries(pictures, made, 0)
+    assert len(set(stays)) == len(set(goes)) == SHOWN
+    assert set(stays) <= set(made.pruned.kept.rows) and set(goes) <= set(made.pruned.kept.removed)
+    distance = made.pruned.prototypes.distance
+    nearest = np.sort(distance[made.pruned.kept.removed])[:SHOWN]
+    assert np.median(distance[goes]) > nearest.max()
+    assert _galleries(pictures, made, 0) == (stays, goes) != _galleries(pictures, made, 1)
+
+
+def test_the_galleries_of_a_ranking_are_its_ends(pictures):
+    made = pruned(pictures, strategy="hard", balance=0)
+    stays, goes = _galleries(pictures, made, 0)
+    distance = made.pruned.prototypes.distance
+    np.testing.assert_array_equal(distance[stays], np.sort(distance)[::-1][:SHOWN])
+    np.testing.assert_array_equal(distance[goes], np.sort(distance)[:SHOWN])
+    assert _galleries(pictures, replace(made, strategy="random"), 0) != (stays, goes)
