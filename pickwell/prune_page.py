@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _STYLES = ("style.css", "charts.css", "comparison.css", "prune.css")
 SHOWN = 48
 """Pictures in each of the two galleries."""
-DRAWN = ("random", "by random")
-"""Strategies that have no first and last."""
 CLUSTERS = 16
 ROW = 6
 """Pictures at either end of a cluster."""
@@ -103,8 +101,8 @@ def _page(
             {
                 "svg": _inline(probe_curve(made.pilot)),
                 "caption": "Probes on frozen vectors, tested on pictures held out"
-                f" ({settings.probe_seeds} seeds, gains paired by seed); on the left, of"
-                f" {made.pilot.part}.",
+                f" ({settings.probe_seeds} seeds, gains paired by seed; bars are 95 % intervals"
+                f" over seeds); on the left, of {made.pilot.part}.",
             },
         )
     page = {
@@ -122,7 +120,6 @@ def _page(
             )
         ],
         "strategy": made.strategy,
-        "drawn": made.strategy in DRAWN,
         "lead": made.why,
         "facts": _facts(run, pictures, made, settings),
         "pairs_first": funnel["duplicate"] > funnel["not chosen"],
@@ -150,7 +147,7 @@ def _page(
 def _galleries(pictures: Corpus, made: PrunedCorpus, seed: int) -> tuple[list[int], list[int]]:
     """Rows to show of what stays and of what goes: the ends of the ranking, or draws of random."""
     kept = made.pruned.kept
-    if made.strategy in DRAWN:
+    if made.strategy == "random":
         return _drawn(pictures, kept.rows, seed), _drawn(pictures, kept.removed, seed)
     place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
     last = _last(made.pruned.selection.table, "not chosen", SHOWN)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from selector.prune.pilot import Pilot
 
 _COLOUR = {"hard": COLOURS[3], "easy": COLOURS[0], "random": COLOURS[1], "moderate": COLOURS[2]}
+_SHIFT = {"hard": -0.006, "easy": 0.006}
+"""Of kept fractions, so that intervals do not hide each other."""
 BINS = 60
 
 
@@ -33,10 +35,11 @@ def probe_curve(pilot: Pilot) -> str:
                 (line for line in lines if line["strategy"] == strategy),
                 key=lambda line: line["fraction"],
             )
-            at = [line["fraction"] for line in mine]
-            left.plot(
-                at, [100 * line["accuracy"] for line in mine], "o-", ms=4,
-                color=_COLOUR[strategy], label=strategy,
+            at = [line["fraction"] + _SHIFT.get(strategy, 0.0) for line in mine]
+            left.errorbar(
+                at, [100 * line["accuracy"] for line in mine],
+                [100 * (line["accuracy_high"] - line["accuracy"]) for line in mine], fmt="o-",
+                ms=4, elinewidth=1, color=_COLOUR[strategy], label=strategy,
             )  # fmt: skip
             if strategy == "random":
                 continue
@@ -53,7 +56,7 @@ def probe_curve(pilot: Pilot) -> str:
                 elinewidth=1, color=_COLOUR[strategy], label=strategy,
             )  # fmt: skip
         left.set_xlabel("kept fraction")
-        left.set_ylabel("accuracy of a probe, %")
+        left.set_ylabel("accuracy of a probe, %, with 95 %")
         left.set_title(pilot.part, loc="left", fontsize=11)
         left.legend(frameon=False, fontsize=9)
         right.axhline(0, color=_COLOUR["random"], linewidth=1)

@@ -88,7 +88,8 @@ class Pilot:
     def table(self) -> list[dict[str, Any]]:
         """One line for each size, fraction and strategy: mean accuracy, and the gain over random.
 
-        Gains are paired by seed; ``low`` and ``high`` are their 95 % interval (Student's t).
+        Gains are paired by seed; ``low`` and ``high`` are their 95 % interval over seeds (Student's
+        t), ``accuracy_low`` and ``accuracy_high`` that of the accuracy by itself.
         """
         lines = []
         cells: dict[tuple[float, float, str], list[Trial]] = {}
@@ -98,13 +99,16 @@ class Pilot:
             mine = {trial.seed: trial.accuracy for trial in here}
             other = {t.seed: t.accuracy for t in cells.get((share, fraction, "random"), [])}
             gain, low, high = gain_over(mine, other)
+            accuracy_mean, accuracy_low, accuracy_high = _mean(np.array(list(mine.values())))
             lines.append(
                 {
                     "share": share,
                     "rows": round(float(np.mean([trial.rows for trial in here]))),
                     "fraction": fraction,
                     "strategy": strategy,
-                    "accuracy": float(np.mean(list(mine.values()))),
+                    "accuracy": accuracy_mean,
+                    "accuracy_low": accuracy_low,
+                    "accuracy_high": accuracy_high,
                     "gain": gain,
                     "low": low,
                     "high": high,
@@ -143,14 +147,19 @@ def by_amount(rows: int, prototypes: int, reason: str = "there are no classes") 
 def gain_over(mine: dict[int, float], other: dict[int, float]) -> tuple[float, float, float]:
     """Mean difference, paired by seed, with its 95 % interval; NaN where there is no pair."""
     pairs = np.array([mine[seed] - other[seed] for seed in mine if seed in other])
-    if not len(pairs):
+    return _mean(pairs)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and its 95 % interval (Student's t); NaN for what too few values do not say."""
+    if not len(values):
         return (np.nan,) * 3
-    mean = float(pairs.mean())
-    if len(pairs) < 2:
+    mean = float(values.mean())
+    if len(values) < 2:
         return mean, np.nan, np.nan
     from scipy import stats
 
-    half = float(stats.t.ppf(0.975, len(pairs) - 1) * pairs.std(ddof=1) / np.sqrt(len(pairs)))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
 

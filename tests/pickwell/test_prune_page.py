@@ -10,6 +10,8 @@ from pickwell.config import PruneConfig
 from pickwell.prune_corpus import Corpus
 from pickwell.prune_job import prune_pictures
 from pickwell.prune_page import SHOWN, _galleries
+from pickwell.prune_plots import probe_curve
+from selector.prune.pilot import Pilot, Trial
 
 ROWS = 400
 
@@ -23,6 +25,28 @@ def pictures():
         rng.standard_normal((ROWS, 6)), np.arange(ROWS) % 2, ["even", "odd"],
         np.arange(ROWS, dtype=np.uint64), None,
     )  # fmt: skip
+
+
+def test_accuracies_are_drawn_with_their_intervals(monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib.axes")
+    drawn = {}
+    whole = matplotlib.Axes.errorbar
+
+    def noted(self, x, y, yerr, **given):
+        drawn.setdefault(given["label"], []).append((y, yerr))
+        return whole(self, x, y, yerr, **given)
+
+    monkeypatch.setattr(matplotlib.Axes, "errorbar", noted)
+    trials = [
+        Trial(strategy, 1.0, 100, 50, 0.5, 10, seed, 0.5 + 0.1 * seed)
+        for strategy in ("hard", "easy", "random") for seed in range(2)
+    ]  # fmt: skip
+    assert "not held out" in probe_curve(Pilot("random", "", tuple(trials), 100))
+    assert {name: len(found) for name, found in drawn.items()} == {
+        "hard": 2, "easy": 2, "random": 1
+    }  # fmt: skip
+    for found in drawn.values():
+        assert found[0] == ([pytest.approx(55)], [pytest.approx(63.531, rel=1e-4)])
 
 
 def pruned(pictures, **options):

@@ -31,6 +31,17 @@ def test_gains_are_paired_by_seed():
     assert math.isnan(gain_over({0: 0.5}, {0: 0.4})[1]) and math.isnan(gain_over({}, {})[0])
 
 
+def test_accuracies_have_intervals_of_their_own():
+    table = Pilot("random", "", trials([0.6, 0.8], [0.5, 0.5], [0.4, 0.6])).table()
+    lines = {line["strategy"]: line for line in table}
+    half = {name: line["accuracy_high"] - line["accuracy"] for name, line in lines.items()}
+    # s = 0.1414, t(0.975, 1) = 12.706
+    for name in ("hard", "random"):
+        assert half[name] == pytest.approx(12.7062 * 0.1, rel=1e-4)
+    assert lines["hard"]["accuracy_low"] == pytest.approx(0.7 - 1.27062, rel=1e-4)
+    assert half["easy"] == 0 and lines["hard"]["gain"] == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("hard", "easy", "random", "says"),
     [
