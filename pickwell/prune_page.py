@@ -130,8 +130,7 @@ def _page(
         "recall": made.recall,
         "plots": plots,
         "probes": [] if made.pilot is None else made.pilot.table(),
-        "groups": _groups(pictures, made, stays),
-        "group_noun": "class" if pictures.classes is not None else "cluster",
+        "balance": _balance(pictures, made, stays),
         "robustness": made.robustness,
         "broken": [
             {"id": id_, "reason": reason}
@@ -260,23 +259,41 @@ def _one_for_each(
     return taken
 
 
-def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
-    """Classes, or clusters where there are none, before and after; the most changed first."""
+def _balance(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
+    """Classes, where there are any, and clusters, each before and after."""
+    prototypes = made.pruned.prototypes
+    by, floors = made.pruned.selection.parameters["balance_by"], made.pruned.kept.floors
+    known, found = pictures.readable, []
+    if pictures.classes is not None:
+        held = floors if by == "labels" else {}
+        groups = _groups(pictures.classes, pictures.class_names, known, stays, held)
+        found.append({"noun": "class", "groups": groups})
+    if not prototypes.names:  # class means are the classes
+        names = [f"prototype {n}" for n in range(len(prototypes.centres))]
+        held = floors if by == "clusters" else {}
+        groups = _groups(prototypes.labels, names, known, stays, held)
+        found.append({"noun": "cluster", "groups": groups})
+    return found
+
+
+def _groups(
+    numbers: np.ndarray,
+    names: Sequence[str],
+    known: np.ndarray,
+    stays: np.ndarray,
+    floors: dict[int, int],
+) -> list[dict[str, Any]]:
+    """Groups before and after, those that lost most first; of many both ends."""
     import numpy as np
 
-    if pictures.classes is not None:
-        numbers, names = pictures.classes, list(pictures.class_names)
-    else:
-        numbers = made.pruned.prototypes.labels
-        names = [f"prototype {n}" for n in range(len(made.pruned.prototypes.centres))]
-    known = pictures.readable & (numbers >= 0)
+    known = known & (numbers >= 0)
     before = np.bincount(numbers[known], minlength=len(names))
     after = np.bincount(numbers[known & stays], minlength=len(names))
     shares = after / np.maximum(before, 1)
     order = np.argsort(shares, kind="stable")
+    order = order[before[order] > 0]
     if len(order) > GROUPS:
         order = np.concatenate([order[: GROUPS // 2], order[-GROUPS // 2 :]])
-    floors = made.pruned.kept.floors
     return [
         {
             "name": names[n],
@@ -286,7 +303,6 @@ def _groups(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dic
             "floor": floors.get(int(n)),
         }
         for n in order
-        if before[n]
     ]
 
 

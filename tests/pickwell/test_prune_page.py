@@ -9,7 +9,7 @@ import pytest
 from pickwell.config import PruneConfig
 from pickwell.prune_corpus import Corpus
 from pickwell.prune_job import prune_pictures
-from pickwell.prune_page import SHOWN, _galleries
+from pickwell.prune_page import SHOWN, _balance, _galleries
 from pickwell.prune_plots import probe_curve
 from selector.prune.pilot import Pilot, Trial
 
@@ -73,3 +73,21 @@ def test_the_galleries_of_a_ranking_are_its_ends(pictures):
     np.testing.assert_array_equal(distance[stays], np.sort(distance)[::-1][:SHOWN])
     np.testing.assert_array_equal(distance[goes], np.sort(distance)[:SHOWN])
     assert _galleries(pictures, replace(made, strategy="random"), 0) != (stays, goes)
+
+
+def test_classes_and_clusters_before_and_after(pictures):
+    made = pruned(pictures, strategy="hard")
+    stays = np.isin(np.arange(ROWS), made.pruned.kept.rows)
+    classes, clusters = _balance(pictures, made, stays)
+    assert (classes["noun"], clusters["noun"]) == ("class", "cluster")
+    assert {line["name"] for line in classes["groups"]} == {"even", "odd"}
+    assert {line["floor"] for line in classes["groups"]} == {50}
+    assert len(clusters["groups"]) == 4 and {line["floor"] for line in clusters["groups"]} == {None}
+    for kind in (classes, clusters):
+        assert sum(line["before"] for line in kind["groups"]) == ROWS
+        assert sum(line["after"] for line in kind["groups"]) == ROWS // 2
+    unlabelled = replace(pictures, classes=None, class_names=[])
+    (only,) = _balance(unlabelled, pruned(unlabelled, strategy="hard"), stays)
+    assert only["noun"] == "cluster" and all(line["floor"] == 25 for line in only["groups"])
+    (means,) = _balance(pictures, pruned(pictures, strategy="hard", supervised=True), stays)
+    assert means["noun"] == "class"
