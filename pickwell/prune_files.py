@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
+from pickwell.plain_json import plain_json
 from pickwell.prune_corpus import RUN
 
 if TYPE_CHECKING:
@@ -192,17 +193,8 @@ def _write_evidence(work: Path, made: PrunedCorpus) -> Path:
     }
     path = work / EVIDENCE
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(_plain(told), indent=1) + "\n", "utf-8")
+        temporary.write_text(plain_json(told), "utf-8")
     return path
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _write_card(work: Path, run: Run, made: PrunedCorpus, command: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def prune_pictures(
         on_progress=on_progress,
     )  # fmt: skip
     found = None
-    if pruned.duplicates is not None:
+    if pruned.duplicates is not None and isfinite(pruned.duplicates.threshold):
         found = recall(
             pictures.matrix, prototypes.labels, pictures.ids, pruned.duplicates.threshold,
             seed=settings.seed,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from data_cards.package_versions import package_versions
+from pickwell.plain_json import finite
 
 if TYPE_CHECKING:
     from selector.selection import Selection
@@ -127,7 +128,8 @@ def write_manifest(
     }
     path = folder / "manifest.json"
     with atomic_path(path) as temporary:
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str)
+        plain = finite(manifest)
+        text = json.dumps(plain, indent=2, ensure_ascii=False, default=str, allow_nan=False)
         temporary.write_text(text + "\n", "utf-8")
     return path
 

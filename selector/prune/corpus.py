@@ -311,7 +311,8 @@ class _Telling:
             "notes": list(self.prototypes.remarks),
         }
         if self.repeats is not None:
-            told["duplicates_threshold"] = self.repeats.threshold
+            reached = self.repeats.threshold
+            told["duplicates_threshold"] = reached if np.isfinite(reached) else None
         if able < wanted:
             short = counted(able, "picture")
             told["shortfall"] = f"{wanted:,} asked for, {short} left when duplicates had gone"

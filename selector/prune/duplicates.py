@@ -33,7 +33,8 @@ class Duplicates:
         rows: (m,) positions that go, rising.
         rivals: (m,) the row of the same cluster that each is nearest to.
         similarity: (m,) cosine with it, in [-1, 1].
-        threshold: Cosine from which a row goes; the smallest that went where a share was asked for.
+        threshold: Cosine from which a row goes; the smallest that went where a share was asked for,
+            infinite where none did.
     """
 
     rows: np.ndarray

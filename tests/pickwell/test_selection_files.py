@@ -6,7 +6,7 @@ import pytest
 
 from data_cards import BadInputError
 from pickwell.report_job import report_again
-from pickwell.selection_files import replaced_folder
+from pickwell.selection_files import replaced_folder, write_manifest
 
 
 def test_the_old_folder_stays_where_the_new_one_fails(tmp_path):
@@ -42,6 +42,17 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_be_named(tmp_path, m
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["picked"]
     assert (target / "page").read_text() == "one"
+
+
+def test_a_manifest_is_json_whatever_the_figures(tmp_path):
+    figures = {"threshold": float("inf"), "means": (0.5, float("nan")), "path": tmp_path}
+    path = write_manifest(tmp_path, inputs=[], outputs=[], content={"parameters": figures})
+
+    def refused(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    told = json.loads(path.read_text("utf-8"), parse_constant=refused)["parameters"]
+    assert told == {"threshold": None, "means": [0.5, None], "path": str(tmp_path)}
 
 
 @pytest.mark.parametrize("content", [None, "[]", "{", "{}"])

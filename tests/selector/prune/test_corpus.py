@@ -1,5 +1,7 @@
 """A corpus pruned: every row ends in one stage, with a reason that is true."""
 
+import json
+
 import numpy as np
 import pyarrow.compute as pc
 import pytest
@@ -124,3 +126,12 @@ def test_nothing_readable():
     rows = np.full((3, 4), np.nan, np.float16)
     with pytest.raises(BadInputError, match="no row has an embedding"):
         prune(rows, names(3), PruneOptions(), errors=["bad"] * 3)
+
+
+def test_a_share_of_no_duplicates_has_no_threshold():
+    rows, _ = corpus()
+    found = prune(rows, names(90), PruneOptions(duplicates_share=0.0, prototypes=3))
+    assert found.selection.parameters["duplicates_threshold"] is None
+    json.dumps(dict(found.selection.parameters), allow_nan=False)
+    some = prune(rows, names(90), PruneOptions(duplicates_share=0.1, prototypes=3))
+    assert 0 < some.selection.parameters["duplicates_threshold"] <= 1
