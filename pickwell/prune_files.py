@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +98,14 @@ def _rows_to_copy(source: Source, run: Run, made: PrunedCorpus) -> list[int]:
 
 
 def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) -> str:
-    """The command line that prunes like this again, the strategy that ``auto`` stood for named."""
+    """The command line that prunes like this again, the strategy that ``auto`` stood for named.
+
+    What can be said in a file or in Python alone follows as a remark.
+    """
+    from pickwell.commands.prune import prune
+
+    typed = signature(prune).parameters
+    in_a_file: dict[str, object] = {}
     words = ["pickwell", "prune", corpus, "--out", str(out)]
     default = PruneConfig().model_dump(mode="json")
     given = settings.model_dump(mode="json")
@@ -105,6 +113,9 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
         given["strategy"] = strategy
     for name, value in given.items():
         if value == default[name] or value is None:
+            continue
+        if name not in typed:
+            in_a_file[name] = value
             continue
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
@@ -115,6 +126,8 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
             words += [flag, ",".join(f"{key}={column}" for key, column in value.items())]
         else:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    if in_a_file:
+        return f"{shlex.join(words)}  # --config FILE with prune: {json.dumps(in_a_file)}"
     return shlex.join(words)
 
 
