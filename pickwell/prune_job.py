@@ -176,8 +176,8 @@ def _robustness(
         pictures.matrix, pictures.ids, wanted, pruned.kept.rows,
         len(pruned.prototypes.centres), errors=pictures.errors, classes=pictures.classes,
         content=pictures.content, train_test=divided,
-        probe="linear" if settings.probe == "none" else settings.probe, over=over,
-        on_progress=on_progress,
+        probe="linear" if settings.probe == "none" else settings.probe,
+        repeats=pruned.duplicates, over=over, on_progress=on_progress,
     )  # fmt: skip
 
 

@@ -89,6 +89,7 @@ def prune(
     class_names: Sequence[str] = (),
     content: np.ndarray | None = None,
     prototypes: Prototypes | None = None,
+    repeats: Duplicates | None = None,
     over: Passes | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Pruned:
@@ -103,6 +104,8 @@ def prune(
         class_names: Name of each class.
         content: (n,) ``uint64``, equal where the bytes are.
         prototypes: Of these very rows, where they are known already.
+        repeats: What goes as a duplicate, where it is known already; ``None``: looked for as the
+            options say.
         over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
@@ -126,9 +129,8 @@ def prune(
         raise BadInputError("no row has an embedding", "Look at the reasons of the bad rows.")
     wanted = options.count
     wanted = keep_count(int(usable.sum()), options.keep) if wanted is None else wanted
-    repeats = None
     asked = duplicate_options(options)
-    if asked is not None:
+    if repeats is None and asked is not None:
         repeats = find_duplicates(
             matrix, np.where(usable, prototypes.labels, -1), prototypes.distance, ids,
             **asked, seed=options.seed, on_progress=on_progress,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selector.prune.corpus import PruneOptions, prune
+from selector.prune.duplicates import Duplicates
 from selector.prune.kmeans import Passes
 from selector.prune.probe import Probe, accuracy
 
@@ -51,10 +52,11 @@ def over_prototypes(
     train_test: tuple[np.ndarray, np.ndarray] | None = None,
     probe: Probe = "linear",
     factors: Sequence[float] = FACTORS,
+    repeats: Duplicates | None = None,
     over: Passes | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
 ) -> list[Robustness]:
-    """Prune with other numbers of prototypes, without looking for duplicates.
+    """Prune with other numbers of prototypes; what went as a duplicate goes each time.
 
     Args:
         matrix: (n, d) embeddings.
@@ -69,6 +71,7 @@ def over_prototypes(
         probe: The kind.
         factors: Of the number in question; what comes to less than 2 or more than the rows is
             left out.
+        repeats: What went as a duplicate before ``kept`` was chosen.
         over: Goes over the readable rows of ``matrix`` elsewhere, for k-means.
         on_progress: Called with stage, done and expected count.
 
@@ -77,13 +80,14 @@ def over_prototypes(
     """
     base = replace(options, duplicates=None, duplicates_share=None, supervised=False)
     rows = len(ids) - sum(error is not None for error in errors or ())
+    able = rows - (0 if repeats is None else len(repeats.rows))
     counts = sorted({round(factor * prototypes) for factor in factors})
     counts = [count for count in counts if 2 <= count <= rows]
     found, before = [], set(kept.tolist())
     for number, count in enumerate(counts):
         made = prune(
             matrix, ids, replace(base, prototypes=count), errors=errors, classes=classes,
-            content=content, over=over,
+            content=content, repeats=repeats, over=over,
         )  # fmt: skip
         mine = made.kept.rows
         right = None
@@ -95,7 +99,7 @@ def over_prototypes(
             Robustness(
                 prototypes=len(made.prototypes.centres),
                 overlap=len(before & set(mine.tolist())) / max(1, len(before)),
-                by_chance=len(mine) / max(1, rows),
+                by_chance=len(mine) / max(1, able),
                 accuracy=right,
                 objective=made.prototypes.objective,
             )

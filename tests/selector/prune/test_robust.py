@@ -48,3 +48,19 @@ def test_nothing_to_train_a_probe_on_is_no_error():
         train_test=(np.setdiff1d(np.arange(50), kept), np.arange(50, 60)),
     )  # fmt: skip
     assert found[0].accuracy is None and found[0].overlap == 1.0
+
+
+@pytest.mark.parametrize("options", [{"duplicates": 0.98}, {"duplicates_share": 0.2}])
+def test_duplicates_go_on_both_sides(options):
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.standard_normal((60, 6)), 2, axis=0) + 0.01 * rng.standard_normal((120, 6))
+    ids = np.array([f"row-{n}" for n in range(120)], dtype=object)
+    asked = PruneOptions(keep=0.3, prototypes=6, **options)
+    made = prune(rows, ids, asked)
+    gone = len(made.duplicates.rows)
+    assert gone >= 24
+    found = over_prototypes(
+        rows, ids, asked, made.kept.rows, 6, repeats=made.duplicates, factors=(0.5, 1.0)
+    )
+    assert found[1].overlap == 1.0 and found[0].overlap < 1.0
+    assert found[1].by_chance == pytest.approx(36 / (120 - gone))
