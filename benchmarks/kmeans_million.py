@@ -12,7 +12,8 @@ no dependency of pickwell: ``--faiss`` names a Python that has it, such as that 
     python3 -m venv FOLDER && FOLDER/bin/pip install faiss-cpu
 
 Without it everything else is measured and the comparison is said to be absent. Peak memory is the
-resident set of the process, the touched pages of the memory map included. Writes
+resident set of the process, the touched pages of the memory map included; that of faiss also counts
+the float32 copy of the rows and a temporary of its size that this benchmark makes. Writes
 ``benchmarks/results/kmeans_million.json``; exit code 1 if a limit is missed.
 """
 
