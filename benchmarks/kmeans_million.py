@@ -12,8 +12,10 @@ no dependency of pickwell: ``--faiss`` names a Python that has it, such as that 
     python3 -m venv FOLDER && FOLDER/bin/pip install faiss-cpu
 
 Without it everything else is measured and the comparison is said to be absent. Peak memory is the
-resident set of the process, the touched pages of the memory map included. Writes
-``benchmarks/results/kmeans_million.json``; exit code 1 if a limit is missed.
+resident set of the process, the touched pages of the memory map included; that of faiss also counts
+the float32 copy of the rows and a temporary of its size that this benchmark makes. Writes
+``benchmarks/results/kmeans_million.json``, or a file beside it where that has the comparison and
+this run has not; exit code 1 if a limit is missed. What was not measured is not held.
 """
 
 from __future__ import annotations
@@ -208,6 +210,22 @@ def compare(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def judged(measured: dict[str, Any]) -> dict[str, Any]:
+    """Which limits were missed and which were not measured; only all of them met is held."""
+    missed = [n for n, limit in LIMITS.items() if n in measured and not measured[n] <= limit]
+    absent = [name for name in LIMITS if name not in measured]
+    return {"missed": missed, "not_measured": absent, "held": not missed and not absent}
+
+
+def place_for(out: Path, measured: dict[str, Any]) -> Path:
+    """Where the result goes: beside ``out`` where that has the comparison and this has not."""
+    if "over_faiss" in measured or not out.is_file():
+        return out
+    if "over_faiss" not in json.loads(out.read_text("utf-8")):
+        return out
+    return out.with_stem(f"{out.stem}_without_faiss")
+
+
 def main() -> int:
     """Make the rows, measure, write the result."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
@@ -231,7 +249,6 @@ def main() -> int:
         path = Path(name) / "rows.npy"
         make_rows(path, options.rows, options.dim, options.seed)
         measured = compare(path, options)
-    missed = [name for name, limit in LIMITS.items() if measured.get(name, 0) > limit]
     result = {
         "command": f"python benchmarks/kmeans_million.py --rows {options.rows} --dim {options.dim} "
         f"--count {options.count} --iterations {options.iterations} --seed {options.seed}"
@@ -246,13 +263,14 @@ def main() -> int:
         "python": platform.python_version(),
         **measured,
         "limits": LIMITS,
-        "missed": missed,
-        "held": not missed,
+        **judged(measured),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    place = place_for(options.out, measured)
+    place.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
-    return 0 if not missed else 1
+    print(f"written to {place}", file=sys.stderr)
+    return 1 if result["missed"] else 0
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int | None], None]
 KEPT, REMOVED, TABLE, EVIDENCE = "kept.txt", "removed.txt", "pictures.parquet", "evidence.json"
+PROTOTYPES = "prototypes.npy"
 
 
 def write_folder(
@@ -51,6 +52,7 @@ def write_folder(
     on_progress("write", 0, None)
     selection = made.pruned.selection
     outputs = [write_table(selection, work), _write_pictures(work, pictures, made)]
+    outputs.append(_write_prototypes(work, made))
     outputs += _write_lists(work, made)
     outputs.append(_write_evidence(work, made))
     command = prune_command(run.manifest["input"]["path"], made.folder, settings, made.strategy)
@@ -183,7 +185,18 @@ def _write_pictures(work: Path, pictures: Corpus, made: PrunedCorpus) -> Path:
     path = work / TABLE
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    np.save(work / "prototypes.npy", prototypes.centres)
+    return path
+
+
+def _write_prototypes(work: Path, made: PrunedCorpus) -> Path:
+    """The centres that difficulty was measured from."""
+    import numpy as np
+
+    from scoring.store import atomic_path
+
+    path = work / PROTOTYPES
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, made.pruned.prototypes.centres)
     return path
 
 

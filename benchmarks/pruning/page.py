@@ -45,7 +45,8 @@ def _curves(answer: dict[str, list[Line]], place: Path) -> str:
         "### Probes over the kept fraction\n\n"
         "A linear probe on the embedded encoder's vectors, tested on pictures that neither it nor "
         "the prototypes saw. Gain over random picks in percentage points with its 95 % interval, "
-        "paired over 5 seeds; bold where it is off zero; 50 % class balance."
+        "paired over 5 seeds, which divide one corpus anew and so depend on each other; bold where "
+        "it is off zero, uncorrected for the number of comparisons; 50 % class balance."
     ]
     for name, lines in answer.items():
         rows = []

@@ -215,9 +215,10 @@ def run_pilot(
         on_progress: Called with ``("pilot", done, expected)``.
 
     Returns:
-        The pilot. It says ``"random"`` where neither hard nor easy is better than random with 95 %
-        confidence at the largest size; ``None`` where no probe of ``fraction`` can be trained: too
-        few rows with a class, one class only, or nothing left to train on.
+        The pilot. It says ``"random"`` where no 95 % interval of a gain lies above zero at the
+        largest size (over seeds that divide the same rows, uncorrected for the better of two);
+        ``None`` where no probe of ``fraction`` can be trained: too few rows with a class, one class
+        only, or nothing left to train on.
     """
     tried = tuple(dict.fromkeys([*strategies, "random"]))
     plan = {share: [fraction] for share in sizes}

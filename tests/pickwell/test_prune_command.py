@@ -1,5 +1,6 @@
 """`pickwell prune` as a person types it, on pictures made here."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -124,6 +125,12 @@ def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     )
     assert len(copied) == 12
     assert {"/".join(path.parts[-2:]) for path in copied} == set(made.pruned.selection.ids)
+    here = {path.name: path for path in (tmp_path / "out").iterdir() if path.is_file()}
+    manifest = json.loads(here.pop("manifest.json").read_text())
+    told = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
+    assert "prototypes.npy" in here  # every file has its hash
+    for name, path in here.items():
+        assert told[name] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
