@@ -66,11 +66,13 @@ def benchmark(
         The table and everything in it.
 
     Raises:
-        BadInputError: Where corpus or options cannot be used.
+        BadInputError: Where corpus or options cannot be used, or ``out`` holds a benchmark of
+            another corpus, or of this one read or embedded otherwise.
     """
     from finetune.reduce import lines_of, run_benchmark
     from pickwell.benchmark_files import write_files
     from pickwell.prune_corpus import RUN, corpus_of, open_corpus
+    from pickwell.same_corpus import refuse_other_corpus
 
     settings = config or BenchmarkConfig()
     if options:
@@ -81,7 +83,9 @@ def benchmark(
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = _finished(folder / RUN)
-    if run is None:
+    if run is not None:
+        refuse_other_corpus(run, corpus, settings.as_prune())
+    else:
         run, _, _ = open_corpus(
             corpus, folder / RUN, settings.as_prune(), on_progress=on_progress, on_source=on_source
         )
