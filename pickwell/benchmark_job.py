@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def budgets_of(settings: BenchmarkConfig) -> dict[str, Budget]:
     """Budgets in words, as they are asked for: shares of the training rows, numbers per class."""
     from selector.coreset import Budget
 
-    made = {f"{share:.0%}": Budget(fraction=share) for share in settings.fractions}
+    made = {f"{100 * share:.6g}%": Budget(fraction=share) for share in settings.fractions}
     made |= {f"{count} per class": Budget(per_class=count) for count in settings.per_class}
     if not made:
         raise BadInputError("There is no budget.", "Give --fractions, --per-class, or both.")
@@ -153,6 +153,8 @@ def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
     digest = hashlib.sha256("\0".join(map(str, pictures.ids[rows])).encode())
     digest.update(features.tobytes() + labels.tobytes())
     digest.update(inputs.tobytes())
+    if pictures.groups is not None:
+        digest.update(pictures.groups[rows].tobytes())
     return Labelled(
         pictures.ids[rows],
         labels.astype(np.int64),
@@ -195,8 +197,7 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         epochs=settings.epochs, batch_size=settings.batch_size,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
     )  # fmt: skip
-    told = settings.model_dump(include={"model", "side", "width", "test_share", "score_runs"})
-    told["recipe"] = asdict(recipe)
+    told = settings.model_dump(include={"model", "side", "width"})
     linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.5)
     same = settings.model != "linear"
     return Plan(

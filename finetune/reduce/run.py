@@ -65,8 +65,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """As tables call it."""
-        return self.method if self.score is None else f"{self.method}:{self.score}"
+        """As tables call it and outcomes are kept: method, score and sorted options, as typed."""
+        told = ",".join(f"{key}={_typed(self.options[key])}" for key in sorted(self.options))
+        return ":".join(part for part in (self.method, self.score, told) if part)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Plan:
         proxy_runs: How often it is trained.
         test_share: Share of the rows that is tested on.
         device: Where.
+        describe: What the rest does not say of models and inputs, for the identity of outcomes.
     """
 
     entries: tuple[Entry, ...]
@@ -135,6 +137,10 @@ def parse_entry(text: str, score: str) -> Entry:
     return Entry(name, wanted, options)
 
 
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def run_benchmark(
     data: Labelled, plan: Plan, folder: Path, *, on_progress: Progress = lambda s, d, t: None
 ) -> list[Outcome]:
@@ -155,7 +161,7 @@ def run_benchmark(
     entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
     known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
     folder.mkdir(parents=True, exist_ok=True)
-    kept = _Kept(folder / "outcomes.json", f"{data.identity} {plan.describe}")
+    kept = _Kept(folder / "outcomes.json", _identity(data, plan))
     total = len(plan.seeds) * len(plan.budgets) * len(entries) * len(RULES)
     done = 0
     made = []
@@ -220,6 +226,17 @@ def _try(
                 entry.name, words, len(rows), rule, seed, right, seconds, megabytes, score_seconds
             )
         )
+
+
+def _identity(data: Labelled, plan: Plan) -> str:
+    """Of everything that decides an outcome, but for its seed, budget and method."""
+    trained = {
+        "recipe": asdict(plan.recipe),
+        "proxy": asdict(plan.proxy_recipe),
+        "runs": plan.proxy_runs,
+        "test": plan.test_share,
+    }
+    return f"{data.identity} {plan.describe} {json.dumps(trained, sort_keys=True)}"
 
 
 class _Kept:

@@ -1,6 +1,7 @@
 """Trainings on reduced data: seeds, splits, and a table by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,23 @@ def test_entries_as_typed():
     for text, words in (("ccs:nix", "no score 'nix'"), ("ccs:a=1", "no option a")):
         with pytest.raises(BadInputError, match=words):
             parse_entry(text, "el2n")
+
+
+def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
+    one = parse_entry("d2:aum:start=product,gamma=0.3", "el2n")
+    assert one.name == "d2:aum:gamma=0.3,start=product"
+    assert parse_entry("herding:normalise=true", "el2n").name == "herding:normalise=true"
+    budget = {"40": Budget(count=40)}
+    few = replace(plan("d2:aum:gamma=0.01", "d2:aum:gamma=9", seeds=(0,)), budgets=budget)
+    made = run_benchmark(digits, few, tmp_path)
+    by = {outcome.method: outcome for outcome in made if outcome.rule == "steps"}
+    assert set(by) == {"d2:aum:gamma=0.01", "d2:aum:gamma=9", "random"}
+    # another option is tried, and not told from what was kept of the first
+    more = run_benchmark(digits, replace(few, entries=(one,)), tmp_path)
+    assert {outcome.method for outcome in more} == {one.name, "random"}
+    longer = replace(few, proxy_recipe=replace(RECIPE, epochs=7))
+    with pytest.raises(BadInputError, match="another plan"):
+        run_benchmark(digits, longer, tmp_path)
 
 
 def test_a_budget_of_nothing(digits, tmp_path):
