@@ -17,6 +17,10 @@ from selector.outcome import Outcome, join, number, whole
 from selector.selection import Candidates, Selection
 
 
+LONGEST = 1e18
+"""Of a row: squared distances of such rows are a hundredth of what float32 can hold."""
+
+
 @dataclass(frozen=True)
 class Coreset:
     """What was chosen.
@@ -237,10 +241,25 @@ def _check(
                 f"{rows:,} ids, but features of shape {features.shape}",
                 "Give a matrix (rows, dimensions).",
             )
-        for start in range(0, rows, BLOCK):
-            finite = np.isfinite(np.asarray(features[start : start + BLOCK])).all(axis=1)
-            if not finite.all():
-                row = start + int(np.flatnonzero(~finite)[0])
-                raise BadInputError(
-                    f"the features of row {row} hold NaN or infinity", "Leave such rows out."
-                )
+        _check_features(features)
+
+
+def _check_features(features: np.ndarray) -> None:
+    """Every row is finite, and of a length whose square float32 can hold."""
+    limit = LONGEST / np.sqrt(features.shape[1])
+    for start in range(0, len(features), BLOCK):
+        given = np.asarray(features[start : start + BLOCK])
+        largest = np.abs(given).max(axis=1)
+        bad = np.flatnonzero(~(largest <= limit))  # NaN is not below it either
+        if not len(bad):
+            continue
+        row = start + int(bad[0])
+        if np.isfinite(given[bad[0]]).all():
+            raise BadInputError(
+                f"the features of row {row} go up to {largest[bad[0]]:g}, more than the "
+                f"{limit:g} that products in float32 can bear",
+                "Divide all features by one number.",
+            )
+        raise BadInputError(
+            f"the features of row {row} hold NaN or infinity", "Leave such rows out."
+        )

@@ -138,6 +138,24 @@ def test_a_memory_map_of_float16_is_as_good(name, tmp_path):
     assert one.rows.tolist() == choose(ids_of(60), Budget(count=9), name, **given).rows.tolist()
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if "features" in methods()[n].needs])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e17])
+def test_no_magnitude_makes_a_row_come_twice(name, size):
+    given = data()
+    given["features"] = (given["features"] / np.abs(given["features"]).max() * size).astype("f4")
+    made = choose(ids_of(60), Budget(count=45), name, **given)
+    assert len(set(made.rows.tolist())) == 45 and np.isfinite(made.gains).all()
+
+
+@pytest.mark.parametrize("size", [1e39, 1e25, -1e20])
+def test_what_float32_cannot_bear_is_named(size):
+    given = data()
+    given["features"] = given["features"].astype(np.float64)
+    given["features"][11, 1] = size
+    with pytest.raises(BadInputError, match="features of row 11 go up to"):
+        choose(ids_of(60), Budget(count=9), "herding", **given)
+
+
 def test_methods_say_what_they_are():
     for name, one in methods().items():
         assert one.name == name and one.keeps and one.cost and one.good_when and one.source
