@@ -98,8 +98,11 @@ class Proxy:
     def models(self) -> list[nn.Module]:
         """The trained model of each seed."""
         found = []
-        for seed in self.signals.seeds:
-            model = self.make()
+        signals = self.signals
+        devices = [torch.cuda.current_device()] if self.device.startswith("cuda") else []
+        for seed in signals.seeds:
+            with torch.random.fork_rng(devices):  # weights are drawn, and thrown away
+                model = self.make()
             state = torch.load(
                 self.folder / f"run-{seed}.pt", map_location="cpu", weights_only=True
             )

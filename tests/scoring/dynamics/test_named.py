@@ -1,7 +1,10 @@
 """Every score by its name: one sense, blind to row order, kept between calls."""
 
+import random
+
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -66,6 +69,17 @@ def test_a_long_step_along_the_sign_ranks_wrong_labels_below_right_ones(digits, 
     (model, _) = proxy(*digits, list(range(300)), tmp_path).models
     found = input_curvature(model, *digits, direction="sign")
     assert found[WRONG].mean() < np.delete(found, WRONG).mean()
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_global_generators_are_left_alone(digits, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(named, "SUBSETS", 12)
+    inputs, labels = (part[:60] for part in digits)
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    proxy(inputs, labels, list(range(60)), tmp_path).score(name)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert after == before
 
 
 def test_all_parameters_of_a_linear_proxy_are_its_last_layer(digits, tmp_path):
