@@ -16,7 +16,6 @@ from selector.order import canonical_order
 from selector.outcome import Outcome, join, number, whole
 from selector.selection import Candidates, Selection
 
-
 LONGEST = 1e18
 """Of a row: squared distances of such rows are a hundredth of what float32 can hold."""
 
@@ -31,7 +30,7 @@ class Coreset:
         gains: (k,) what each was picked for; see the method's ``gain``.
         weights: (k,) how many rows each stands for, where the method says so.
         method: Its name.
-        parameters: Everything else that made it.
+        parameters: Everything else that made it; ``found``: the notes.
         notes: What the method found beside, by name; by class where it went class by class.
     """
 
@@ -124,6 +123,7 @@ def choose(
         return Coreset(nothing, np.zeros(0), None, method, parameters)
     rng = np.random.default_rng([seed, len(names)])
     made = found.pick(_Ordered(pool, order).pool, total, rng, **options)
+    parameters |= {"found": dict(made.notes)} if made.notes else {}
     return Coreset(order[made.rows], made.gains, made.weights, method, parameters, made.notes)
 
 
@@ -155,6 +155,7 @@ def _by_class(
     if not rows:
         nothing = np.zeros(0, dtype=np.int64)
         return Coreset(nothing, np.zeros(0), None, found.name, parameters, notes)
+    parameters = {**parameters, "found": notes} if notes else parameters
     turn = np.concatenate(turns)
     taking = np.lexsort((turn[:, 1], turn[:, 0]))
     joined = None
