@@ -44,13 +44,12 @@ def _show(one: Method) -> None:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     options = ", ".join(f"{key}={value}" for key, value in one.options.items()) or "none"
-    order = "the first of more are the picks for fewer" if one.prefix else "another for each budget"
     for label, value in (
         ("needs", ", ".join(sorted(one.needs)) or "nothing"),
         ("cost", one.cost),
         ("when", one.good_when),
         ("gain", one.gain),
-        ("order", order),
+        ("order", one.order),
         ("options", options),
         ("source", one.source),
     ):

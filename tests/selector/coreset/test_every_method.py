@@ -88,6 +88,26 @@ def test_fewer_are_the_first_of_more(name):
         assert fewer.tolist() == more[:count].tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "fewer", "more", "options"),
+    [
+        ("facility-location", 5, 30, {"greedy": "stochastic", "epsilon": 0.5}),
+        ("graph-cut", 5, 30, {"greedy": "stochastic", "epsilon": 0.5}),
+        ("hardest", 20, 40, {"offset": 0.5}),
+        ("d2", 30, 59, {"cut": 0.5}),
+    ],
+)
+def test_options_that_break_the_prefix_are_told(name, fewer, more, options):
+    given = data()
+    first, second = (
+        choose(ids_of(60), Budget(count=n), name, **given, **options).rows.tolist()
+        for n in (fewer, more)
+    )
+    assert second[:fewer] != first
+    words = methods()[name].unless
+    assert next(iter(options)) in words and words in methods()[name].order
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_class_gets_its_share_and_they_take_turns(name):
     given = data()
