@@ -162,6 +162,7 @@ def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
         inputs,
         None if pictures.groups is None else pictures.groups[rows],
         digest.hexdigest()[:24],
+        tuple(pictures.class_names[number] for number in names),
     )
 
 

@@ -39,6 +39,7 @@ class Labelled:
         inputs: (n, ...) what the model sees; the features themselves for a linear one.
         groups: (n,) what a split must not divide; ``None``: nothing.
         identity: Of all of this.
+        class_names: Of each class, for messages; empty: its number is told.
     """
 
     ids: np.ndarray
@@ -47,6 +48,7 @@ class Labelled:
     inputs: np.ndarray
     groups: np.ndarray | None
     identity: str
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,21 +158,18 @@ def run_benchmark(
         Every outcome, in the order of the plan.
 
     Raises:
-        BadInputError: A budget or method cannot be had of these data.
+        BadInputError: A budget or method cannot be had of these data, which for budgets is said
+            before anything is trained; or a training diverged.
     """
     entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
     known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
     folder.mkdir(parents=True, exist_ok=True)
     kept = _Kept(folder / "outcomes.json", _identity(data, plan))
+    splits = {seed: _split(data, plan, seed) for seed in plan.seeds}
     total = len(plan.seeds) * len(plan.budgets) * len(entries) * len(RULES)
     done = 0
     made = []
-    for seed in plan.seeds:
-        train, test = split_rows(
-            data.ids, data.labels, np.ones(len(data.ids), bool), groups=data.groups,
-            test_share=plan.test_share, seed=seed,
-        )  # fmt: skip
-        train = np.sort(train)
+    for seed, (train, test) in splits.items():
         scores = Scores(data, plan, train, seed, folder / f"signals-{seed}")
         for words, budget in plan.budgets.items():
             for name in entries:
@@ -184,6 +183,32 @@ def run_benchmark(
                 done += len(RULES)
                 on_progress("trainings", done, total)
     return made
+
+
+def _split(data: Labelled, plan: Plan, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on, rising, and to test on; every budget can be had of the former."""
+    train, test = split_rows(
+        data.ids, data.labels, np.ones(len(data.ids), bool), groups=data.groups,
+        test_share=plan.test_share, seed=seed,
+    )  # fmt: skip
+    if not len(train) or not len(test):
+        raise BadInputError(
+            f"seed {seed} leaves {len(train)} rows to train on and {len(test)} to test on",
+            "Give more rows, or groups that are smaller.",
+        )
+    sizes = np.bincount(data.labels[train], minlength=int(data.labels.max()) + 1)
+    for words, budget in plan.budgets.items():
+        least = budget.per_class or 0
+        small = np.flatnonzero(sizes < least)
+        if len(small):
+            name = data.class_names[small[0]] if data.class_names else f"number {small[0]}"
+            raise BadInputError(
+                f"{words}: class {name} has {sizes[small[0]]:,} rows to train on with seed {seed}",
+                "Ask for fewer of each, or leave small classes out (--least).",
+            )
+        if not budget.total(len(train), data.labels[train]):
+            raise BadInputError(f"{words} keeps nothing to train on", "Ask for more.")
+    return np.sort(train), test
 
 
 def _try(
@@ -213,17 +238,28 @@ def _try(
     megabytes = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     rows = train[chosen.rows]
-    if not len(rows):
-        raise BadInputError(f"{words} keeps nothing to train on", "Ask for more.")
     whole = steps_of(len(train), plan.recipe)
     for rule, steps in (("epochs", steps_of(len(rows), plan.recipe)), ("steps", whole)):
-        right = accuracy_after(
-            plan.make, data.inputs, data.labels, rows, test, steps,
-            recipe=plan.recipe, seed=seed, device=plan.device,
-        )  # fmt: skip
+        try:
+            right = accuracy_after(
+                plan.make, data.inputs, data.labels, rows, test, steps,
+                recipe=plan.recipe, seed=seed, device=plan.device,
+            )  # fmt: skip
+        except BadInputError as wrong:
+            raise BadInputError(
+                f"{entry.name}, {words}, equal {rule}, seed {seed}: {wrong.message}", wrong.remedy
+            ) from wrong
         kept.put(
             Outcome(
-                entry.name, words, len(rows), rule, seed, right, seconds, megabytes, score_seconds
+                entry.name,
+                words,
+                len(rows),
+                rule,
+                seed,
+                right,
+                seconds,
+                megabytes,
+                score_seconds,
             )
         )
 

@@ -129,6 +129,24 @@ def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
         run_benchmark(digits, longer, tmp_path)
 
 
+def test_a_training_that_diverges_is_no_accuracy(digits, tmp_path):
+    wild = replace(RECIPE, learning_rate=1e30)
+    given = replace(plan("herding", seeds=(0,)), recipe=wild)
+    with pytest.raises(BadInputError, match=r"herding, 40, equal epochs, seed 0: .* diverged"):
+        run_benchmark(digits, given, tmp_path)
+    assert not (tmp_path / "outcomes.json").exists()
+
+
+def test_budgets_are_looked_at_for_every_seed_before_anything_is_trained(digits, tmp_path):
+    rare = digits.labels.copy()
+    rare[np.flatnonzero(rare == 3)[6:]] = 4  # six are left of 3: four or five to train on
+    few = replace(digits, labels=rare, class_names=tuple("abcdefghij"))
+    budgets = {"30%": Budget(fraction=0.3), "6 per class": Budget(per_class=6)}
+    with pytest.raises(BadInputError, match="6 per class: class d has 5 rows to train on with"):
+        run_benchmark(few, replace(plan("herding"), budgets=budgets), tmp_path)
+    assert not (tmp_path / "outcomes.json").exists()
+
+
 def test_a_budget_of_nothing(digits, tmp_path):
     with pytest.raises(BadInputError, match="keeps nothing"):
         run_benchmark(
