@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import tracemalloc
 from typing import Any
 
 import numpy as np
 
+from finetune.reduce.measured import measured
 from selector.coreset import Budget, choose
 from selector.coreset.choose import Coreset
 from selector.coreset.similarity import Cosine
@@ -71,13 +71,10 @@ def _rows(kind: str, rows: int) -> np.ndarray:
 def _measured(
     features: np.ndarray, method: str, options: dict[str, Any]
 ) -> tuple[Coreset, dict[str, Any]]:
-    tracemalloc.start()
-    began = time.perf_counter()
-    made = choose(np.arange(len(features)), Budget(count=PICKS), method, features=features,
-                  **options)  # fmt: skip
-    seconds = time.perf_counter() - began
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    ids = np.arange(len(features))
+    made, seconds, peak = measured(
+        lambda: choose(ids, Budget(count=PICKS), method, features=features, **options)
+    )
     return made, {"seconds": seconds, "peak_over_features": peak / features.nbytes}
 
 

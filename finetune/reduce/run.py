@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from finetune.reduce.classifier import accuracy_after
+from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
 from scoring.dynamics.classifier import steps_of
@@ -228,15 +227,12 @@ def _try(
     if entry.score is not None:
         score, score_seconds = scores.of(entry.score)
     features = np.asarray(data.features[train], dtype=np.float32)
-    tracemalloc.start()
-    began = time.perf_counter()
-    chosen = choose(
-        data.ids[train], budget, entry.method, features=features, scores=score,
-        labels=data.labels[train].tolist(), seed=seed, **entry.options,
+    chosen, seconds, peak = measured(
+        lambda: choose(
+            data.ids[train], budget, entry.method, features=features, scores=score,
+            labels=data.labels[train].tolist(), seed=seed, **entry.options,
+        )
     )  # fmt: skip
-    seconds = time.perf_counter() - began
-    megabytes = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
     rows = train[chosen.rows]
     whole = steps_of(len(train), plan.recipe)
     for rule, steps in (("epochs", steps_of(len(rows), plan.recipe)), ("steps", whole)):
@@ -258,7 +254,7 @@ def _try(
                 seed,
                 right,
                 seconds,
-                megabytes,
+                peak / 2**20,
                 score_seconds,
             )
         )
