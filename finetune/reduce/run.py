@@ -223,9 +223,10 @@ def _try(
     kept: _Kept,
 ) -> None:
     """Choose once, train under both rules."""
-    score, score_seconds = None, 0.0
+    score, score_seconds, error = None, 0.0, None
     if entry.score is not None:
         score, score_seconds = scores.of(entry.score)
+        error = scores.error_of(entry.score)
     features = np.asarray(data.features[train], dtype=np.float32)
     chosen, seconds, peak = measured(
         lambda: choose(
@@ -256,6 +257,7 @@ def _try(
                 seconds,
                 peak / 2**20,
                 score_seconds,
+                error,
             )
         )
 

@@ -81,7 +81,7 @@ def benchmark(
 def _tell(made: Benchmark) -> None:
     from rich.table import Table
 
-    from pickwell.benchmark_files import HEADINGS, RULES, cells
+    from pickwell.benchmark_files import HEADINGS, RULES, cells, errors
     from pickwell.console import out as screen
 
     for rule in dict.fromkeys(line.rule for line in made.lines):
@@ -93,4 +93,6 @@ def _tell(made: Benchmark) -> None:
             if line.rule == rule:
                 table.add_row(line.budget, *cells(line))
         screen.print(table)
+    for sentence in errors(made.lines):
+        screen.print(sentence, markup=False)
     screen.print(f"Table and plot: {made.folder / 'README.md'}", markup=False, soft_wrap=True)

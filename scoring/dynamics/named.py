@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from scoring.dynamics.gradients import grand, grand_last_layer
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.scores import aum, el2n, entropy, forgetting, loss, margin
 from scoring.dynamics.signals import Signals
-from scoring.dynamics.subsets import subset_runs
+from scoring.dynamics.subsets import Memorization, subset_runs
 from scoring.dynamics.trainer import (
     Progress,
     Recipe,
@@ -84,7 +84,15 @@ class Proxy:
                 for one in self.models
             ]
             return np.asarray(np.mean(each, axis=0))
-        return self._memorization()
+        return self.memorization.memorization
+
+    def trained_seconds(self, name: str) -> float:
+        """Seconds of the trainings that a score comes from, whenever they were done."""
+        return self.memorization.seconds if name == "memorization" else self.signals.seconds
+
+    def standard_error(self, name: str) -> float | None:
+        """The largest that one sample's score can have, where it is known: of memorization."""
+        return self.memorization.worst_error if name == "memorization" else None
 
     @cached_property
     def signals(self) -> Signals:
@@ -110,7 +118,9 @@ class Proxy:
             found.append(model)
         return found
 
-    def _memorization(self) -> np.ndarray:
+    @cached_property
+    def memorization(self) -> Memorization:
+        """Trained on many parts when first asked for; in the order of the rows."""
         names = np.asarray(self.ids, dtype=object)
         order = canonical_rows(names)  # whatever order the rows came in
         inputs, labels = self.inputs[order], self.labels[order]
@@ -130,4 +140,4 @@ class Proxy:
         )  # fmt: skip
         found = np.empty(len(labels))
         found[order] = made.memorization
-        return found
+        return replace(made, memorization=found)

@@ -1,5 +1,6 @@
 """Trainings on reduced data: seeds, splits, and a table by hand."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ from sklearn.datasets import load_digits
 from data_cards import BadInputError
 from finetune.reduce import Labelled, Outcome, Plan, lines_of, parse_entry, run_benchmark
 from finetune.reduce.classifier import accuracy_after
-from scoring.dynamics import Recipe
+from pickwell.benchmark_files import errors
+from scoring.dynamics import Recipe, named
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import linear
 from selector.coreset import Budget
@@ -127,6 +129,27 @@ def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
     longer = replace(few, proxy_recipe=replace(RECIPE, epochs=7))
     with pytest.raises(BadInputError, match="another plan"):
         run_benchmark(digits, longer, tmp_path)
+
+
+def test_a_score_costs_what_its_training_took_also_after_an_interruption(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(named, "SUBSETS", 12)
+    budgets = {"40": Budget(count=40)}
+    given = replace(plan("hardest", "hardest:memorization", seeds=(0,)), budgets=budgets)
+    run_benchmark(digits, given, tmp_path)
+    (tmp_path / "outcomes.json").unlink()
+    path = tmp_path / "signals-0" / "signals.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"seconds": 1000.0}))
+    lines = {line.method: line for line in lines_of(run_benchmark(digits, given, tmp_path))}
+    assert lines["hardest:el2n"].score_seconds == pytest.approx(1000, abs=60)
+    assert 0 < lines["hardest:memorization"].score_seconds < 900
+    # 12 trainings on seven tenths: a row that is in half of them has 0.29
+    assert 0.28 < lines["hardest:memorization"].score_error < 0.6
+    assert lines["hardest:el2n"].score_error is None
+    (sentence,) = errors(list(lines.values()))
+    assert "hardest:memorization is 0." in sentence
 
 
 def test_a_training_that_diverges_is_no_accuracy(digits, tmp_path):

@@ -198,6 +198,7 @@ def test_copies_are_not_memorised_and_runs_are_kept(tmp_path):
     assert made.memorization[2] == 1
     assert made.influence[2, 0] == 1
     again = subset_runs(fit, 4, 1, tmp_path, runs=60)
+    assert again.seconds == made.seconds > 0
     assert len(fits) == 60 and np.array_equal(again.influence, made.influence)
 
 
