@@ -15,13 +15,13 @@ from finetune.reduce.classifier import accuracy_after
 from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
+from finetune.reduce.split import refuse_impossible, split_by_class
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.trainer import Recipe
 from scoring.store import atomic_path
 from selector.coreset import Budget, choose
 from selector.coreset.base import find_method
-from selector.prune.probe import split_rows
 
 Progress = Callable[[str, int, int | None], None]
 RULES = ("epochs", "steps")
@@ -185,29 +185,12 @@ def run_benchmark(
 
 
 def _split(data: Labelled, plan: Plan, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on, rising, and to test on; every budget can be had of the former."""
-    train, test = split_rows(
-        data.ids, data.labels, np.ones(len(data.ids), bool), groups=data.groups,
-        test_share=plan.test_share, seed=seed,
-    )  # fmt: skip
-    if not len(train) or not len(test):
-        raise BadInputError(
-            f"seed {seed} leaves {len(train)} rows to train on and {len(test)} to test on",
-            "Give more rows, or groups that are smaller.",
-        )
-    sizes = np.bincount(data.labels[train], minlength=int(data.labels.max()) + 1)
-    for words, budget in plan.budgets.items():
-        least = budget.per_class or 0
-        small = np.flatnonzero(sizes < least)
-        if len(small):
-            name = data.class_names[small[0]] if data.class_names else f"number {small[0]}"
-            raise BadInputError(
-                f"{words}: class {name} has {sizes[small[0]]:,} rows to train on with seed {seed}",
-                "Ask for fewer of each, or leave small classes out (--least).",
-            )
-        if not budget.total(len(train), data.labels[train]):
-            raise BadInputError(f"{words} keeps nothing to train on", "Ask for more.")
-    return np.sort(train), test
+    """Rows to train on and to test on, each rising; every budget can be had of the former."""
+    train, test = split_by_class(
+        data.ids, data.labels, data.groups, test_share=plan.test_share, seed=seed
+    )
+    refuse_impossible(data.labels, train, test, plan.budgets, seed, data.class_names)
+    return train, test
 
 
 def _try(
