@@ -201,6 +201,12 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
     told = settings.model_dump(include={"model", "side", "width"})
     linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.5)
     same = settings.model != "linear"
+    epochs = (recipe if same else linear_recipe).epochs
+    if settings.score_epoch is not None and settings.score_epoch > epochs:
+        raise BadInputError(
+            f"--score-epoch is {settings.score_epoch}, and the proxy is trained for {epochs}.",
+            "Name an earlier one.",
+        )
     return Plan(
         entries=entries,
         budgets=budgets,
@@ -213,6 +219,7 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         proxy_runs=settings.score_runs,
         test_share=settings.test_share,
         device=_device(settings.device),
+        proxy_epoch=settings.score_epoch,
         describe=json.dumps(told, sort_keys=True),
     )
 

@@ -88,6 +88,7 @@ class Plan:
         test_share: Share of the rows that is tested on.
         device: Where.
         describe: What the rest does not say of models and inputs, for the identity of outcomes.
+        proxy_epoch: After which ``el2n``, ``grand``, ``entropy`` and ``margin`` are read off.
     """
 
     entries: tuple[Entry, ...]
@@ -102,6 +103,7 @@ class Plan:
     test_share: float = 0.2
     device: str = "cpu"
     describe: str = ""
+    proxy_epoch: int | None = None
 
 
 def parse_entry(text: str, score: str) -> Entry:
@@ -251,6 +253,7 @@ def _identity(data: Labelled, plan: Plan) -> str:
         "recipe": asdict(plan.recipe),
         "proxy": asdict(plan.proxy_recipe),
         "runs": plan.proxy_runs,
+        "epoch": plan.proxy_epoch,
         "test": plan.test_share,
     }
     return f"{data.identity} {plan.describe} {json.dumps(trained, sort_keys=True)}"

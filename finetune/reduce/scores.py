@@ -67,6 +67,7 @@ class Scores:
             plan.describe,
             self._folder,
             plan.device,
+            epoch=plan.proxy_epoch,
         )
 
     def _distance(self, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from scoring.dynamics.classifier import right_after, steps_of
-from scoring.dynamics.curvature import input_curvature
+from scoring.dynamics.curvature import Direction, input_curvature
 from scoring.dynamics.gradients import grand, grand_last_layer
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.scores import aum, el2n, entropy, forgetting, loss, margin
@@ -29,15 +29,20 @@ from scoring.dynamics.trainer import (
 
 FROM_SIGNALS: dict[str, Callable[[Signals], np.ndarray]] = {
     "forgetting": forgetting,
-    "el2n": el2n,
-    "grand": grand_last_layer,
     "aum": aum,
     "loss": loss,
+}
+FROM_LOGITS: dict[str, Callable[[Signals, int | None], np.ndarray]] = {
+    "el2n": el2n,
+    "grand": grand_last_layer,
     "entropy": entropy,
     "margin": margin,
 }
-NAMED = (*FROM_SIGNALS, "grand-all", "curvature", "memorization")
-"""Names; ``grand`` is that of the last layer, ``grand-all`` that of all parameters."""
+DIRECTION: dict[str, Direction] = {"curvature": "rademacher", "curvature-sign": "sign"}
+NAMED = (*FROM_SIGNALS, *FROM_LOGITS, "grand-all", *DIRECTION, "memorization")
+"""Names; ``grand`` is that of the last layer, ``grand-all`` that of all parameters; ``curvature``
+is the local form, ``curvature-sign`` that of SLo-Curves. What is said of each:
+:data:`scoring.dynamics.catalogue.SCORES`."""
 SUBSETS = 60
 """Trainings for ``memorization``, each on seven tenths of the samples: the standard error of one
 sample's difference is 0.14 at most (Feldman and Zhang had 2,000 trainings)."""
@@ -58,6 +63,8 @@ class Proxy:
         folder: Where trainings are kept.
         device: Where.
         on_progress: Called with stage, done and expected.
+        epoch: After which ``el2n``, ``grand``, ``entropy`` and ``margin`` are read off; by default
+            the last. What hangs on the whole training, or on its end, is not moved by it.
     """
 
     make: Make
@@ -70,19 +77,24 @@ class Proxy:
     folder: Path
     device: str = "cpu"
     on_progress: Progress = lambda stage, done, total: None
+    epoch: int | None = None
 
     def score(self, name: str) -> np.ndarray:
         """(n,) score of :data:`NAMED`; higher is harder."""
+        if name in FROM_LOGITS:
+            return FROM_LOGITS[name](self.signals, self.epoch)
         if name in FROM_SIGNALS:
             return FROM_SIGNALS[name](self.signals)
         if name == "grand-all":
             return grand(self.models, self.inputs, self.labels, device=self.device)
-        if name == "curvature":  # the local form
-            local: dict[str, Any] = {"direction": "rademacher", "ids": self.ids}
+        if name in DIRECTION:
             each = [
-                input_curvature(one, self.inputs, self.labels, device=self.device, **local)
+                input_curvature(
+                    one, self.inputs, self.labels, direction=DIRECTION[name], ids=self.ids,
+                    device=self.device,
+                )
                 for one in self.models
-            ]
+            ]  # fmt: skip
             return np.asarray(np.mean(each, axis=0))
         return self.memorization.memorization
 
@@ -97,9 +109,11 @@ class Proxy:
     @cached_property
     def signals(self) -> Signals:
         """Trained when first asked for."""
+        snapshots = {self.recipe.epochs, self.epoch or self.recipe.epochs}
         return train_signals(
             self.make, self.inputs, self.labels, self.folder, name=self.name, ids=self.ids,
-            recipe=self.recipe, seeds=self.seeds, device=self.device, on_progress=self.on_progress,
+            recipe=self.recipe, seeds=self.seeds, snapshots=sorted(snapshots), device=self.device,
+            on_progress=self.on_progress,
         )  # fmt: skip
 
     @property
