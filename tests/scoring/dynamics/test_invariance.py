@@ -41,13 +41,13 @@ def everything(made):
 @pytest.fixture(scope="module")
 def whole(digits, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(named, "SUBSETS", 12)
+        patch.setattr(named, "SUBSETS", 30)
         return everything(proxy(digits, tmp_path_factory.mktemp("whole")))
 
 
 @pytest.mark.parametrize("size", [1, 7, 82])
 def test_the_size_of_a_pass_plays_no_part(digits, whole, tmp_path, monkeypatch, size):
-    monkeypatch.setattr(named, "SUBSETS", 12)
+    monkeypatch.setattr(named, "SUBSETS", 30)
     for place, name in ((trainer, "SCORED"), (classifier, "SCORED"), (scores, "BLOCK")):
         monkeypatch.setattr(place, name, size)
     for name, found in everything(proxy(digits, tmp_path)).items():
@@ -55,7 +55,7 @@ def test_the_size_of_a_pass_plays_no_part(digits, whole, tmp_path, monkeypatch, 
 
 
 def test_the_order_of_the_rows_plays_no_part(digits, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(named, "SUBSETS", 12)
+    monkeypatch.setattr(named, "SUBSETS", 30)
     order = np.random.default_rng(0).permutation(ROWS)
     for name, found in everything(proxy(digits, tmp_path, order)).items():
         np.testing.assert_allclose(
@@ -64,7 +64,7 @@ def test_the_order_of_the_rows_plays_no_part(digits, whole, tmp_path, monkeypatc
 
 
 def test_threads_play_no_part(digits, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(named, "SUBSETS", 12)
+    monkeypatch.setattr(named, "SUBSETS", 30)
     before = torch.get_num_threads()
     torch.set_num_threads(before + 2)
     try:
