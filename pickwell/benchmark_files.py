@@ -104,4 +104,16 @@ def _page(made: Benchmark, settings: BenchmarkConfig) -> str:
     ]
     for rule in dict.fromkeys(line.rule for line in made.lines):
         parts += [f"## {RULES[rule].capitalize()}", table(made.lines, rule)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts + errors(made.lines)) + "\n"
+
+
+def errors(lines: list[Line]) -> list[str]:
+    """A sentence for each method whose score has a standard error that is known."""
+    worst: dict[str, float] = {}
+    for line in lines:
+        if line.score_error is not None:
+            worst[line.method] = max(worst.get(line.method, 0.0), line.score_error)
+    return [
+        f"The standard error of one picture's score in {method} is {error:.2f} at most."
+        for method, error in worst.items()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,13 @@ def benchmark(
         The table and everything in it.
 
     Raises:
-        BadInputError: Where corpus or options cannot be used.
+        BadInputError: Where corpus or options cannot be used, or ``out`` holds a benchmark of
+            another corpus, or of this one read or embedded otherwise.
     """
     from finetune.reduce import lines_of, run_benchmark
     from pickwell.benchmark_files import write_files
     from pickwell.prune_corpus import RUN, corpus_of, open_corpus
+    from pickwell.same_corpus import refuse_other_corpus
 
     settings = config or BenchmarkConfig()
     if options:
@@ -81,7 +83,9 @@ def benchmark(
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = _finished(folder / RUN)
-    if run is None:
+    if run is not None:
+        refuse_other_corpus(run, corpus, settings.as_prune())
+    else:
         run, _, _ = open_corpus(
             corpus, folder / RUN, settings.as_prune(), on_progress=on_progress, on_source=on_source
         )
@@ -98,7 +102,7 @@ def budgets_of(settings: BenchmarkConfig) -> dict[str, Budget]:
     """Budgets in words, as they are asked for: shares of the training rows, numbers per class."""
     from selector.coreset import Budget
 
-    made = {f"{share:.0%}": Budget(fraction=share) for share in settings.fractions}
+    made = {f"{100 * share:.6g}%": Budget(fraction=share) for share in settings.fractions}
     made |= {f"{count} per class": Budget(per_class=count) for count in settings.per_class}
     if not made:
         raise BadInputError("There is no budget.", "Give --fractions, --per-class, or both.")
@@ -149,6 +153,8 @@ def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
     digest = hashlib.sha256("\0".join(map(str, pictures.ids[rows])).encode())
     digest.update(features.tobytes() + labels.tobytes())
     digest.update(inputs.tobytes())
+    if pictures.groups is not None:
+        digest.update(pictures.groups[rows].tobytes())
     return Labelled(
         pictures.ids[rows],
         labels.astype(np.int64),
@@ -156,6 +162,7 @@ def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
         inputs,
         None if pictures.groups is None else pictures.groups[rows],
         digest.hexdigest()[:24],
+        tuple(pictures.class_names[number] for number in names),
     )
 
 
@@ -191,10 +198,15 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         epochs=settings.epochs, batch_size=settings.batch_size,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
     )  # fmt: skip
-    told = settings.model_dump(include={"model", "side", "width", "test_share", "score_runs"})
-    told["recipe"] = asdict(recipe)
+    told = settings.model_dump(include={"model", "side", "width"})
     linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.5)
     same = settings.model != "linear"
+    epochs = (recipe if same else linear_recipe).epochs
+    if settings.score_epoch is not None and settings.score_epoch > epochs:
+        raise BadInputError(
+            f"--score-epoch is {settings.score_epoch}, and the proxy is trained for {epochs}.",
+            "Name an earlier one.",
+        )
     return Plan(
         entries=entries,
         budgets=budgets,
@@ -207,6 +219,7 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         proxy_runs=settings.score_runs,
         test_share=settings.test_share,
         device=_device(settings.device),
+        proxy_epoch=settings.score_epoch,
         describe=json.dumps(told, sort_keys=True),
     )
 

@@ -196,6 +196,7 @@ class BenchmarkConfig(_Strict):
     score: str = "el2n"
     score_runs: int = Field(default=3, ge=1)
     score_epochs: int = Field(default=10, ge=1)
+    score_epoch: int | None = Field(default=None, ge=1)
     fractions: Numbers = Field(default=[0.1, 0.3, 0.8])
     per_class: Counts = Field(default_factory=list)
     seeds: int = Field(default=5, ge=1)

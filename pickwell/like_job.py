@@ -115,9 +115,9 @@ def score_like(
     from pickwell.batch_drift import write_drift
     from pickwell.like_columns import add_judged_columns
     from pickwell.scoring_job import (
-        _describe,
         _refuse_foreign_folder,
         default_cache,
+        describe_source,
         engine_options,
         judge_options,
         refuse_missing_judge,
@@ -153,7 +153,7 @@ def score_like(
     on_source(source)
     samples, total = samples_of(source, settings)
     manifest: dict[str, Any] = {
-        "input": _describe(source),
+        "input": describe_source(source),
         "options": settings.model_dump(mode="json"),
         "like": str(reference.run.folder),
         "reference": {

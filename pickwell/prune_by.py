@@ -63,15 +63,20 @@ def prune_by_method(
     prototypes = find_prototypes(
         pictures.matrix, options, pictures.readable, pictures.classes, on_progress, over
     )
-    scores = None
+    scores, error = None, None
     if entry.score is not None:
-        scores = _scores(pictures, entry, prototypes, settings, on_progress)
+        scores, error = _scores(pictures, entry, prototypes, settings, on_progress)
+    told: dict[str, str | float] = {"score": entry.score} if entry.score else {}
+    if error is not None:
+        told["score_error"] = error
     pruned = prune_by(
         pictures.matrix, pictures.ids, budget, entry.method, entry.options,
         prototypes=prototypes, scores=scores, errors=pictures.errors, classes=pictures.classes,
-        seed=settings.seed, told={"score": entry.score} if entry.score else {},
+        seed=settings.seed, told=told,
     )  # fmt: skip
     why = f"--by {settings.by}; whether it beats random, pickwell benchmark tells."
+    if error is not None:
+        why += f" The standard error of one picture's score is {error:.2f} at most."
     return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None)
 
 
@@ -81,8 +86,8 @@ def _scores(
     prototypes: Prototypes,
     settings: PruneConfig,
     on_progress: Progress,
-) -> np.ndarray:
-    """(n,) difficulty; NaN where it is not known."""
+) -> tuple[np.ndarray, float | None]:
+    """(n,) difficulty, NaN where it is not known; and its standard error, if that is known."""
     import numpy as np
 
     from scoring.dynamics import Recipe
@@ -90,7 +95,7 @@ def _scores(
     from scoring.dynamics.proxies import linear
 
     if entry.score == "prototype" and not settings.supervised:
-        return prototypes.distance
+        return prototypes.distance, None
     if pictures.classes is None:
         raise BadInputError(
             f"The score {entry.score} comes from classes, and the data have none.",
@@ -99,7 +104,8 @@ def _scores(
     if entry.score not in NAMED:
         from selector.prune.class_means import class_means
 
-        return class_means(pictures.matrix, pictures.classes, usable=pictures.readable).distance
+        found = class_means(pictures.matrix, pictures.classes, usable=pictures.readable)
+        return found.distance, None
     rows = np.flatnonzero(pictures.readable & (pictures.classes >= 0))
     _, labels = np.unique(pictures.classes[rows], return_inverse=True)
     features = np.asarray(pictures.matrix[rows], dtype=np.float32)
@@ -113,7 +119,7 @@ def _scores(
         )  # fmt: skip
         made = np.full(len(pictures.ids), np.nan)
         made[rows] = proxy.score(entry.score)
-    return made
+        return made, proxy.standard_error(entry.score)
 
 
 def _refuse_idle(settings: PruneConfig) -> None:

@@ -105,10 +105,10 @@ def open_corpus(
         shutil.copytree(before, folder)
         run = Run.open(folder)
         settings = _as_before(settings, run)
-        source = _open_source(run.manifest["input"]["path"], settings, run.manifest["input"])
+        source = open_source_of(run.manifest["input"]["path"], settings, run.manifest["input"])
         on_source(source)
         return run, source, settings
-    source = _open_source(corpus, settings)
+    source = open_source_of(corpus, settings)
     on_source(source)
     return _embed(source, folder, settings, on_progress), source, settings
 
@@ -166,9 +166,10 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
     )
 
 
-def _open_source(
+def open_source_of(
     corpus: str | Path, settings: PruneConfig, described: dict[str, Any] | None = None
 ) -> Source:
+    """The pictures, opened as the options say; ``described``: as a run was opened before."""
     from data_cards.source import open_source
 
     described = described or {}
@@ -188,7 +189,7 @@ def _open_source(
 
 def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Progress) -> Run:
     """Read, check and embed every picture once."""
-    from pickwell.scoring_job import _describe, engine_options, samples_of
+    from pickwell.scoring_job import describe_source, engine_options, samples_of
     from scoring.engine import score as run_engine
 
     metrics, models = metrics_and_encoder(settings)
@@ -204,7 +205,7 @@ def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Pro
         metrics,
         models,
         engine_options(settings),
-        manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
+        manifest={"input": describe_source(source), "options": settings.model_dump(mode="json")},
         total=total,
         on_progress=on_progress,
         embed=True,

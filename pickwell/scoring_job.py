@@ -111,7 +111,7 @@ def score(
         metrics,
         models,
         engine_options(settings),
-        manifest={"input": _describe(source), "options": settings.model_dump(mode="json")},
+        manifest={"input": describe_source(source), "options": settings.model_dump(mode="json")},
         total=total,
         on_progress=on_progress,
         mapping=mapping,
@@ -282,7 +282,7 @@ def _refuse_foreign_folder(folder: Path) -> None:
         )
 
 
-def _describe(source: Source) -> dict[str, Any]:
+def describe_source(source: Source) -> dict[str, Any]:
     """The input, so that a later step can tell whether it is still the same."""
     from pickwell.selection_files import sha256
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-import tracemalloc
 from typing import Any
 
 import numpy as np
 
+from benchmarks.coresets.plain import beside_plain
+from finetune.reduce.measured import measured
 from selector.coreset import Budget, choose
 from selector.coreset.choose import Coreset
 from selector.coreset.similarity import Cosine
@@ -16,12 +17,17 @@ ROWS, DIM, PICKS = 100_000, 512, 100
 LIMIT = 3.0
 NEIGHBOURS = 64
 CLUSTERS, WIDTH = 300, 0.7
-PLAIN = 3_000
+PLAIN = 8_000
 """Rows of the comparison with the plain way, which holds all pairs."""
 
 
-def speed(rows: int = ROWS) -> dict[str, Any]:
-    """Seconds of each method over those of the products that it cannot do without."""
+def speed(rows: int = ROWS, plain_rows: int = PLAIN) -> dict[str, Any]:
+    """Seconds of each method over those of the products that it cannot do without.
+
+    Args:
+        rows: Of the pool.
+        plain_rows: Of the comparison with the plain way.
+    """
     found = {}
     for kind in ("noise", "clusters"):
         features = _rows(kind, rows)
@@ -54,8 +60,9 @@ def speed(rows: int = ROWS) -> dict[str, Any]:
             }
             name = method + "".join(f", {key}={value}" for key, value in options.items())
             found[f"{name} ({kind})"] = told
+    plain = beside_plain(_rows("noise", plain_rows), min(PICKS, plain_rows // 4))
     return {"rows": rows, "dim": DIM, "picks": PICKS, "limit": LIMIT, "methods": found,
-            "plain": _plain(_rows("noise", PLAIN))}  # fmt: skip
+            "plain": plain}  # fmt: skip
 
 
 def _rows(kind: str, rows: int) -> np.ndarray:
@@ -71,13 +78,10 @@ def _rows(kind: str, rows: int) -> np.ndarray:
 def _measured(
     features: np.ndarray, method: str, options: dict[str, Any]
 ) -> tuple[Coreset, dict[str, Any]]:
-    tracemalloc.start()
-    began = time.perf_counter()
-    made = choose(np.arange(len(features)), Budget(count=PICKS), method, features=features,
-                  **options)  # fmt: skip
-    seconds = time.perf_counter() - began
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    ids = np.arange(len(features))
+    made, seconds, peak = measured(
+        lambda: choose(ids, Budget(count=PICKS), method, features=features, **options)
+    )
     return made, {"seconds": seconds, "peak_over_features": peak / features.nbytes}
 
 
@@ -94,25 +98,6 @@ def _exact_products(features: np.ndarray, picks: np.ndarray) -> float:
         changed += int((column > best).sum())
         np.maximum(best, column, out=best)
     return 1.0 + changed / len(features)
-
-
-def _plain(features: np.ndarray) -> dict[str, Any]:
-    """Facility location with all similarities in memory, each gain computed anew."""
-    began = time.perf_counter()
-    similar = Cosine(features).columns(np.arange(len(features)))
-    best = np.zeros(len(features), np.float32)
-    taken: list[int] = []
-    for _ in range(PICKS):
-        gains = np.maximum(similar - best[:, None], 0).sum(axis=0)
-        gains[taken] = -1
-        taken.append(int(gains.argmax()))
-        best = np.maximum(best, similar[:, taken[-1]])
-    plain = time.perf_counter() - began
-    began = time.perf_counter()
-    choose(np.arange(len(features)), Budget(count=PICKS), "facility-location", features=features)
-    ours = time.perf_counter() - began
-    return {"rows": len(features), "plain_seconds": plain, "ours_seconds": ours,
-            "plain_bytes": similar.nbytes * 2}  # fmt: skip
 
 
 def _seconds(work: Any) -> float:

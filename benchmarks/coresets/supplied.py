@@ -6,7 +6,7 @@ train on, the last 100 to test; pixels / 255; scikit-learn's logistic regression
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ METHODS = (
     *("herding", "k-center", "robust-k-center", "facility-location", "graph-cut", "moderate"),
     *("hardest:el2n", "easiest:el2n", "ccs:el2n", "d2:el2n", "stratified:el2n", "semdedup"),
 )
+INVERTED = "herding, inverted"
 DRAWS = 10
+LEVEL = 2.0
+"""Standard deviations of random's draws within which a method is level with it."""
+WITHIN = 3.0
+"""Points below the full set that herding and facility location come within at 100 of each."""
 Say = Callable[[str], None]
 
 
@@ -45,12 +50,14 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return scaled[a], labels[a].astype(np.int64), scaled[b], labels[b].astype(np.int64)
 
 
-def supplied(folder: Path, say: Say) -> dict[str, Any]:
+def supplied(
+    folder: Path, say: Say, draws: int = DRAWS, per_class: Sequence[int] = PER_CLASS
+) -> dict[str, Any]:
     """Accuracy in % by method and number per class, and whether each ordering appears."""
     pixels, labels, test, wanted = digits()
     ids = np.arange(len(labels))
     proxy = Proxy(
-        linear(784, 10), pixels, labels, ids.tolist(),
+        linear(pixels.shape[1], 10), pixels, labels, ids.tolist(),
         Recipe(epochs=10, batch_size=64, learning_rate=0.1), range(5), "linear", folder / "signals",
     )  # fmt: skip
     found: dict[str, dict[int, Any]] = {}
@@ -58,9 +65,9 @@ def supplied(folder: Path, say: Say) -> dict[str, Any]:
         entry = parse_entry(text, "el2n")
         score = None if entry.score is None else proxy.score(entry.score)
         found[text] = {}
-        for count in PER_CLASS:
+        for count in per_class:
             right = []
-            for seed in range(DRAWS if text == "random" else 1):
+            for seed in range(draws if text == "random" else 1):
                 rows = choose(
                     ids, Budget(per_class=count), entry.method, features=pixels, scores=score,
                     labels=labels, seed=seed, **entry.options,
@@ -68,11 +75,17 @@ def supplied(folder: Path, say: Say) -> dict[str, Any]:
                 right.append(_accuracy(pixels[rows], labels[rows], test, wanted))
             found[text][count] = {"mean": float(np.mean(right)), "spread": float(np.std(right))}
         say(f"supplied numbers: {text}")
+    found[INVERTED] = {
+        count: {"mean": _accuracy(pixels[rows], labels[rows], test, wanted), "spread": 0.0}
+        for count in per_class
+        for rows in [inverted_herding(pixels, labels, count)]
+    }
+    whole = _accuracy(pixels, labels, test, wanted)
     return {
         "accuracy": found,
         "supplied_random": SUPPLIED,
-        "all": _accuracy(pixels, labels, test, wanted),
-        "orderings": _orderings(found),
+        "all": whole,
+        "orderings": orderings(found, whole),
     }
 
 
@@ -83,13 +96,46 @@ def _accuracy(x: np.ndarray, y: np.ndarray, test: np.ndarray, wanted: np.ndarray
     return float(100 * model.score(test, wanted))
 
 
-def _orderings(found: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
-    """The orderings that must appear, each with what was found."""
+def inverted_herding(rows: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Herding with its sign turned, as a widely copied library has it: the farthest of each class.
+
+    It takes the row that leaves the mean of the picks farthest from the mean of all.
+    """
+    made = []
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels == label)
+        exact = rows[mine].astype(np.float64)
+        exact -= exact.mean(axis=0)
+        total, free = np.zeros(exact.shape[1]), np.ones(len(mine), dtype=bool)
+        for _ in range(count):
+            left = np.flatnonzero(free)
+            pick = left[np.linalg.norm(total + exact[left], axis=1).argmax()]
+            total += exact[pick]
+            free[pick] = False
+            made.append(mine[pick])
+    return np.array(made)
+
+
+def orderings(found: dict[str, dict[int, Any]], whole: float) -> list[dict[str, Any]]:
+    """The orderings that must appear, each with what was found.
+
+    Args:
+        found: Accuracy in % by method and number per class.
+        whole: That of the full set.
+
+    Returns:
+        Of each its name, number per class, gain in points, and whether it holds; those of numbers
+        that were not measured are left out.
+    """
+    measured = list(found["random"])
+    made: list[dict[str, Any]] = []
 
     def at(method: str, count: int) -> float:
         return float(found[method][count]["mean"])
 
-    made = []
+    def note(words: str, count: int, gain: float, holds: bool) -> None:
+        made.append({"what": words, "per_class": count, "gain": gain, "holds": bool(holds)})
+
     for words, method, counts, sign in (
         ("herding above random", "herding", (1, 5, 10), 1),
         ("facility location above random", "facility-location", (1, 5, 10), 1),
@@ -98,9 +144,26 @@ def _orderings(found: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
         ("easiest by EL2N below random", "easiest:el2n", (10, 50, 100), -1),
         ("moderate below random", "moderate", (50, 100), -1),
     ):
-        for count in counts:
+        for count in (one for one in counts if one in measured):
             gain = at(method, count) - at("random", count)
-            made.append({"what": words, "per_class": count, "gain": gain, "holds": sign * gain > 0})
-    same = at("k-center", 1) == at("herding", 1)
-    made.append({"what": "k-center equals herding", "per_class": 1, "gain": 0.0, "holds": same})
+            note(words, count, gain, sign * gain > 0)
+    for count in (one for one in (1, 5, 10) if one in measured):
+        gain = at("moderate", count) - at("random", count)
+        spread = float(found["random"][count]["spread"])
+        note("moderate level with random", count, gain, abs(gain) <= LEVEL * spread)
+    for count in measured:
+        lowest = min(at(name, count) for name in found if name != INVERTED)
+        gain = at(INVERTED, count) - lowest
+        note("inverted herding below everything", count, gain, gain < 0)
+    for words, method in (("herding", "herding"), ("facility location", "facility-location")):
+        for count, near in ((50, False), (100, True)):
+            if count in measured:
+                gain = at(method, count) - whole
+                name = (
+                    f"{words} {'within' if near else 'not yet within'} {WITHIN:g} of the full set"
+                )
+                note(name, count, gain, (gain >= -WITHIN) == near)
+    if 1 in measured:
+        gain = at("k-center", 1) - at("herding", 1)
+        note("k-center equals herding", 1, gain, gain == 0)
     return made

@@ -25,6 +25,7 @@ class Outcome:
         seconds: Choosing took.
         megabytes: Choosing had allocated at most.
         score_seconds: Making the score took; it is shared by all methods and budgets that use it.
+        score_error: Largest standard error of one row's score; ``None``: not known.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Outcome:
     seconds: float
     megabytes: float
     score_seconds: float
+    score_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Line:
     megabytes: float
     score_seconds: float
     seeds: int
+    score_error: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -88,6 +91,7 @@ def lines_of(outcomes: Iterable[Outcome]) -> list[Line]:
                 float(np.mean([one.seconds for one in mine])),
                 max(one.megabytes for one in mine),
                 float(np.mean([one.score_seconds for one in mine])), len(mine),
+                max((one.score_error for one in mine if one.score_error is not None), default=None),
             )
         )  # fmt: skip
     return made

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,15 +12,16 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from finetune.reduce.classifier import accuracy_after
+from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
+from finetune.reduce.split import refuse_impossible, split_by_class
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.trainer import Recipe
 from scoring.store import atomic_path
 from selector.coreset import Budget, choose
 from selector.coreset.base import find_method
-from selector.prune.probe import split_rows
 
 Progress = Callable[[str, int, int | None], None]
 RULES = ("epochs", "steps")
@@ -39,6 +38,7 @@ class Labelled:
         inputs: (n, ...) what the model sees; the features themselves for a linear one.
         groups: (n,) what a split must not divide; ``None``: nothing.
         identity: Of all of this.
+        class_names: Of each class, for messages; empty: its number is told.
     """
 
     ids: np.ndarray
@@ -47,6 +47,7 @@ class Labelled:
     inputs: np.ndarray
     groups: np.ndarray | None
     identity: str
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """As tables call it."""
-        return self.method if self.score is None else f"{self.method}:{self.score}"
+        """As tables call it and outcomes are kept: method, score and sorted options, as typed."""
+        told = ",".join(f"{key}={_typed(self.options[key])}" for key in sorted(self.options))
+        return ":".join(part for part in (self.method, self.score, told) if part)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Plan:
         proxy_runs: How often it is trained.
         test_share: Share of the rows that is tested on.
         device: Where.
+        describe: What the rest does not say of models and inputs, for the identity of outcomes.
+        proxy_epoch: After which ``el2n``, ``grand``, ``entropy`` and ``margin`` are read off.
     """
 
     entries: tuple[Entry, ...]
@@ -99,6 +103,7 @@ class Plan:
     test_share: float = 0.2
     device: str = "cpu"
     describe: str = ""
+    proxy_epoch: int | None = None
 
 
 def parse_entry(text: str, score: str) -> Entry:
@@ -135,6 +140,10 @@ def parse_entry(text: str, score: str) -> Entry:
     return Entry(name, wanted, options)
 
 
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def run_benchmark(
     data: Labelled, plan: Plan, folder: Path, *, on_progress: Progress = lambda s, d, t: None
 ) -> list[Outcome]:
@@ -150,21 +159,18 @@ def run_benchmark(
         Every outcome, in the order of the plan.
 
     Raises:
-        BadInputError: A budget or method cannot be had of these data.
+        BadInputError: A budget or method cannot be had of these data, which for budgets is said
+            before anything is trained; or a training diverged.
     """
     entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
     known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
     folder.mkdir(parents=True, exist_ok=True)
-    kept = _Kept(folder / "outcomes.json", f"{data.identity} {plan.describe}")
+    kept = _Kept(folder / "outcomes.json", _identity(data, plan))
+    splits = {seed: _split(data, plan, seed) for seed in plan.seeds}
     total = len(plan.seeds) * len(plan.budgets) * len(entries) * len(RULES)
     done = 0
     made = []
-    for seed in plan.seeds:
-        train, test = split_rows(
-            data.ids, data.labels, np.ones(len(data.ids), bool), groups=data.groups,
-            test_share=plan.test_share, seed=seed,
-        )  # fmt: skip
-        train = np.sort(train)
+    for seed, (train, test) in splits.items():
         scores = Scores(data, plan, train, seed, folder / f"signals-{seed}")
         for words, budget in plan.budgets.items():
             for name in entries:
@@ -180,6 +186,15 @@ def run_benchmark(
     return made
 
 
+def _split(data: Labelled, plan: Plan, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and to test on, each rising; every budget can be had of the former."""
+    train, test = split_by_class(
+        data.ids, data.labels, data.groups, test_share=plan.test_share, seed=seed
+    )
+    refuse_impossible(data.labels, train, test, plan.budgets, seed, data.class_names)
+    return train, test
+
+
 def _try(
     data: Labelled,
     plan: Plan,
@@ -193,33 +208,55 @@ def _try(
     kept: _Kept,
 ) -> None:
     """Choose once, train under both rules."""
-    score, score_seconds = None, 0.0
+    score, score_seconds, error = None, 0.0, None
     if entry.score is not None:
         score, score_seconds = scores.of(entry.score)
+        error = scores.error_of(entry.score)
     features = np.asarray(data.features[train], dtype=np.float32)
-    tracemalloc.start()
-    began = time.perf_counter()
-    chosen = choose(
-        data.ids[train], budget, entry.method, features=features, scores=score,
-        labels=data.labels[train].tolist(), seed=seed, **entry.options,
+    chosen, seconds, peak = measured(
+        lambda: choose(
+            data.ids[train], budget, entry.method, features=features, scores=score,
+            labels=data.labels[train].tolist(), seed=seed, **entry.options,
+        )
     )  # fmt: skip
-    seconds = time.perf_counter() - began
-    megabytes = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
     rows = train[chosen.rows]
-    if not len(rows):
-        raise BadInputError(f"{words} keeps nothing to train on", "Ask for more.")
     whole = steps_of(len(train), plan.recipe)
     for rule, steps in (("epochs", steps_of(len(rows), plan.recipe)), ("steps", whole)):
-        right = accuracy_after(
-            plan.make, data.inputs, data.labels, rows, test, steps,
-            recipe=plan.recipe, seed=seed, device=plan.device,
-        )  # fmt: skip
+        try:
+            right = accuracy_after(
+                plan.make, data.inputs, data.labels, rows, test, steps,
+                recipe=plan.recipe, seed=seed, device=plan.device,
+            )  # fmt: skip
+        except BadInputError as wrong:
+            raise BadInputError(
+                f"{entry.name}, {words}, equal {rule}, seed {seed}: {wrong.message}", wrong.remedy
+            ) from wrong
         kept.put(
             Outcome(
-                entry.name, words, len(rows), rule, seed, right, seconds, megabytes, score_seconds
+                entry.name,
+                words,
+                len(rows),
+                rule,
+                seed,
+                right,
+                seconds,
+                peak / 2**20,
+                score_seconds,
+                error,
             )
         )
+
+
+def _identity(data: Labelled, plan: Plan) -> str:
+    """Of everything that decides an outcome, but for its seed, budget and method."""
+    trained = {
+        "recipe": asdict(plan.recipe),
+        "proxy": asdict(plan.proxy_recipe),
+        "runs": plan.proxy_runs,
+        "epoch": plan.proxy_epoch,
+        "test": plan.test_share,
+    }
+    return f"{data.identity} {plan.describe} {json.dumps(trained, sort_keys=True)}"
 
 
 class _Kept:

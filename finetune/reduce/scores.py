@@ -34,28 +34,24 @@ class Scores:
     ) -> None:
         self._data, self._plan, self._train = data, plan, train
         self._seed, self._folder = seed, folder
-        self._seconds: float | None = None
         self._made: dict[str, tuple[np.ndarray, float]] = {}
 
     def of(self, name: str) -> tuple[np.ndarray, float]:
         """(m,) score of each training row, higher is harder; and seconds that it took.
 
-        Scores that are read off the same training all count its seconds.
+        Scores that are read off the same training all count its seconds, as they were when it
+        was done, be it in an earlier call.
         """
         if name not in self._made:
-            shared = self._train_once() if name in NAMED and name != "memorization" else 0.0
+            trained = self._proxy.trained_seconds(name) if name in NAMED else 0.0
             began = time.perf_counter()
             score = self._proxy.score(name) if name in NAMED else self._distance(name)
-            self._made[name] = (score, shared + time.perf_counter() - began)
+            self._made[name] = (score, trained + time.perf_counter() - began)
         return self._made[name]
 
-    def _train_once(self) -> float:
-        """Seconds of the training that the scores share, whenever it was done."""
-        if self._seconds is None:
-            began = time.perf_counter()
-            _ = self._proxy.signals
-            self._seconds = time.perf_counter() - began
-        return self._seconds
+    def error_of(self, name: str) -> float | None:
+        """Largest standard error of one row's score, where it is known."""
+        return self._proxy.standard_error(name) if name in NAMED else None
 
     @cached_property
     def _proxy(self) -> Proxy:
@@ -71,6 +67,7 @@ class Scores:
             plan.describe,
             self._folder,
             plan.device,
+            epoch=plan.proxy_epoch,
         )
 
     def _distance(self, name: str) -> np.ndarray:

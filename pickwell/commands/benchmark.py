@@ -24,6 +24,12 @@ def benchmark(
     score: str = typer.Option(
         None, help="What methods rank by that name no score: el2n (default), forgetting, aum, ..."
     ),
+    score_runs: int = typer.Option(
+        None, min=1, help="Starts of the proxy that scores come from (3)."
+    ),
+    score_epoch: int = typer.Option(
+        None, min=1, help="Epoch after which el2n, grand, entropy and margin are read (the last)."
+    ),
     fractions: str = typer.Option(None, help="Shares kept, e.g. 0.1,0.3,0.8."),
     per_class: str = typer.Option(None, help="Numbers per class, e.g. 1,10,50."),
     seeds: int = typer.Option(None, min=1, help="Repetitions, each with its own split (5)."),
@@ -54,6 +60,8 @@ def benchmark(
     given = overrides(
         methods=methods,
         score=score,
+        score_runs=score_runs,
+        score_epoch=score_epoch,
         fractions=fractions,
         per_class=per_class,
         seeds=seeds,
@@ -81,7 +89,7 @@ def benchmark(
 def _tell(made: Benchmark) -> None:
     from rich.table import Table
 
-    from pickwell.benchmark_files import HEADINGS, RULES, cells
+    from pickwell.benchmark_files import HEADINGS, RULES, cells, errors
     from pickwell.console import out as screen
 
     for rule in dict.fromkeys(line.rule for line in made.lines):
@@ -93,4 +101,6 @@ def _tell(made: Benchmark) -> None:
             if line.rule == rule:
                 table.add_row(line.budget, *cells(line))
         screen.print(table)
+    for sentence in errors(made.lines):
+        screen.print(sentence, markup=False)
     screen.print(f"Table and plot: {made.folder / 'README.md'}", markup=False, soft_wrap=True)

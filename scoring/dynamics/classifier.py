@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from data_cards.errors import BadInputError
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.trainer import SCORED, Recipe, batches, optimiser_of, tensor_of
 
@@ -44,6 +45,9 @@ def right_after(
 
     Returns:
         (t,) bool.
+
+    Raises:
+        BadInputError: The training diverged.
     """
     train = np.sort(train)
     devices = [torch.cuda.current_device()] if device.startswith("cuda") else []
@@ -64,7 +68,10 @@ def right_after(
                 optimiser.zero_grad(set_to_none=True)
                 logits = model(tensor_of(inputs, rows, device))
                 wanted = torch.from_numpy(labels[rows]).to(device)
-                nn.functional.cross_entropy(logits, wanted).backward()
+                loss = nn.functional.cross_entropy(logits, wanted)
+                if not torch.isfinite(loss):
+                    raise diverged(f"step {done} of {steps}")
+                loss.backward()
                 optimiser.step()
             epoch += 1
         model.eval()
@@ -72,6 +79,15 @@ def right_after(
         with torch.inference_mode():
             for start in range(0, len(asked), SCORED):
                 rows = asked[start : start + SCORED]
-                found = model(tensor_of(inputs, rows, device)).argmax(1).cpu().numpy()
-                right[start : start + SCORED] = found == labels[rows]
+                logits = model(tensor_of(inputs, rows, device))
+                if not torch.isfinite(logits).all():
+                    raise diverged("its last step")
+                right[start : start + SCORED] = logits.argmax(1).cpu().numpy() == labels[rows]
     return right
+
+
+def diverged(where: str) -> BadInputError:
+    """What is said where a loss is not finite: no accuracy is made of it."""
+    return BadInputError(
+        f"a training diverged in {where}", "Lower the learning rate, or look at the inputs."
+    )

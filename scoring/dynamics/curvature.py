@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from data_cards.errors import BadInputError
+from scoring.dynamics.scores import finite
 from scoring.dynamics.trainer import tensor_of
 
 Direction = Literal["sign", "rademacher"]
@@ -52,7 +53,7 @@ def input_curvature(
         (n,) float64 from 0 up; higher is harder.
 
     Raises:
-        BadInputError: An option is out of range.
+        BadInputError: An option is out of range, or the number of a row is not finite.
     """
     if direction not in get_args(Direction):
         raise BadInputError(f"direction is {direction!r}", "Give sign or rademacher.")
@@ -80,7 +81,7 @@ def input_curvature(
             apart = _input_gradient(model, x + step * v, y) - before
             total += apart.flatten(1).double().norm(dim=1)
         made[rows] = (total / times).cpu().numpy()
-    return made
+    return finite(made, "curvature")
 
 
 def _input_gradient(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from data_cards.errors import BadInputError
-from scoring.dynamics.scores import BLOCK, _error, _softmax
+from scoring.dynamics.scores import BLOCK, _error, _softmax, finite
 from scoring.dynamics.signals import Signals
 from scoring.dynamics.trainer import tensor_of
 
@@ -35,7 +35,7 @@ def grand_last_layer(signals: Signals, epoch: int | None = None) -> np.ndarray:
             error = _error(_softmax(logits[run, part]), signals.labels[part])
             rows = features[run, part].astype(np.float64)
             total[part] += np.linalg.norm(error, axis=1) * np.sqrt(1 + (rows**2).sum(axis=1))
-    return total / len(logits)
+    return finite(total / len(logits), "GraNd")
 
 
 def grand(
@@ -63,7 +63,7 @@ def grand(
         (n,) float64; larger is harder.
 
     Raises:
-        BadInputError: There is no model.
+        BadInputError: There is no model, or the number of a row is not finite.
     """
     if not models:
         raise BadInputError("GraNd needs models", "Give one or more that were trained.")
@@ -92,4 +92,4 @@ def grand(
             squared = sum(g.double().flatten(1).pow(2).sum(1) for g in found.values())
             assert isinstance(squared, torch.Tensor)
             total[rows] += squared.sqrt().cpu().numpy()
-    return total / len(models)
+    return finite(total / len(models), "GraNd")

@@ -103,6 +103,21 @@ def loss(signals: Signals) -> np.ndarray:
     return np.asarray(signals.losses, dtype=np.float64).mean(axis=(0, 1))
 
 
+def finite(scores: np.ndarray, what: str) -> np.ndarray:
+    """The scores.
+
+    Raises:
+        BadInputError: One is not a finite number; its row is named.
+    """
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        raise BadInputError(
+            f"the {what} of row {bad[0]} is {scores[bad[0]]} ({len(bad):,} such rows)",
+            "Look at its input, and at the model.",
+        )
+    return scores
+
+
 def _error(p: np.ndarray, own: np.ndarray) -> np.ndarray:
     """P - onehot(y)."""
     made = p.copy()
@@ -124,4 +139,4 @@ def _mean_over_runs(signals: Signals, epoch: int | None, one: object) -> np.ndar
         for start in range(0, len(signals), BLOCK):
             part = slice(start, start + BLOCK)
             total[part] += one(_softmax(run[part]), signals.labels[part])  # type: ignore[operator]
-    return total / len(every)
+    return finite(total / len(every), "score")

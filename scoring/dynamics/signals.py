@@ -33,6 +33,7 @@ class Signals:
         epochs: Presentations of each sample in a run.
         snapshots: Epochs, counted from 1, after which logits and features were kept.
         classes: How many.
+        seconds: The trainings took, whenever they were done and however often interrupted.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Signals:
     epochs: int
     snapshots: tuple[int, ...]
     classes: int
+    seconds: float = 0.0
     _open: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -106,6 +108,7 @@ class Signals:
             told["epochs"],
             tuple(told["snapshots"]),
             told["classes"],
+            told.get("seconds", 0.0),
         )
 
 
@@ -142,6 +145,7 @@ class Recorder:
             "epochs": epochs,
             "snapshots": sorted(snapshots),
             "classes": int(labels.max()) + 1 if len(labels) else 0,
+            "seconds": 0.0,
             "finished": False,
         }
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +176,11 @@ class Recorder:
         """Everything written so far is on disk."""
         for file in self._files.values():
             file.flush()  # type: ignore[attr-defined]
+
+    def took(self, seconds: float) -> None:
+        """An epoch took so long."""
+        self.told["seconds"] = self.told.get("seconds", 0.0) + seconds
+        self._tell()
 
     def finish(self) -> Signals:
         """All runs are through."""

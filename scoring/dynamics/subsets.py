@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,14 @@ class Memorization:
         influence: (n, m) the same for each test sample, in [-1, 1]; ``None``: no test samples.
         worst_error: Largest standard error that any of them can have.
         runs: Trainings.
+        seconds: They took, whenever they were done; 0 where it was not measured.
     """
 
     memorization: np.ndarray
     influence: np.ndarray | None
     worst_error: float
     runs: int
+    seconds: float = 0.0
 
 
 def subset_runs(
@@ -70,20 +73,25 @@ def subset_runs(
     masks = np.zeros((runs, rows), dtype=bool)
     right = np.zeros((runs, rows), dtype=bool)
     tested = np.zeros((runs, test_rows), dtype=bool)
+    seconds = 0.0
     for run in range(runs):
         path = folder / f"run-{seed}-{run}.npz"
         rng = np.random.default_rng([seed, run])
         part = np.sort(rng.permutation(rows)[: round(share * rows)])
         masks[run, part] = True
         if not path.is_file():
+            began = time.perf_counter()
             own, other = fit(part, int(rng.integers(2**31)))
+            took = time.perf_counter() - began
             with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, own=np.packbits(own), other=np.packbits(other))
+                np.savez(file, own=np.packbits(own), other=np.packbits(other), seconds=took)
         with np.load(path, allow_pickle=False) as kept:
             right[run] = np.unpackbits(kept["own"], count=rows).astype(bool)
+            seconds += float(kept["seconds"]) if "seconds" in kept else 0.0
             tested[run] = np.unpackbits(kept["other"], count=test_rows).astype(bool)
         on_progress("subset models", run + 1, runs)
-    return memorization(masks, right, tested if test_rows else None)
+    made = memorization(masks, right, tested if test_rows else None)
+    return replace(made, seconds=seconds)
 
 
 def memorization(

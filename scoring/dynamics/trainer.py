@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,6 +175,7 @@ def _train(
             done = int(state["epoch"])
         on_epoch(done)
         for epoch in range(done, recipe.epochs):
+            began = time.perf_counter()
             torch.manual_seed(int(np.random.default_rng([seed, epoch]).integers(2**62)))
             _epoch(
                 model, optimiser, inputs, labels, order, recorder, recipe, run, seed, epoch, device
@@ -186,6 +188,7 @@ def _train(
                 "optimiser": optimiser.state_dict(),
                 "epoch": epoch + 1,
             }
+            recorder.took(time.perf_counter() - began)
             with atomic_path(path) as temporary:
                 torch.save(state, temporary)
             on_epoch(epoch + 1)

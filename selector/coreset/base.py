@@ -100,6 +100,7 @@ class Method:
         gain: What ``gains`` are.
         source: Paper and equation.
         prefix: Whether the first k of more picks are the picks for k, for the same generator.
+        unless: With which options they are not, in words; empty: with none.
     """
 
     name: str
@@ -111,6 +112,14 @@ class Method:
     gain: str
     source: str
     prefix: bool
+    unless: str = ""
+
+    @property
+    def order(self) -> str:
+        """What holds of the order of picking, in words."""
+        if not self.prefix:
+            return "another for each budget"
+        return "the first of more are the picks for fewer" + (self.unless and f", {self.unless}")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -124,7 +133,7 @@ _METHODS: dict[str, Method] = {}
 
 def method(
     name: str, *, needs: tuple[Need, ...] = (), keeps: str, cost: str, good_when: str, gain: str,
-    source: str, prefix: bool = True,
+    source: str, prefix: bool = True, unless: str = "",
 ) -> Callable[[Any], Any]:  # fmt: skip
     """Decorator: make a function known as a method."""
 
@@ -132,7 +141,7 @@ def method(
         if name in _METHODS:
             raise ValueError(f"two methods are called {name!r}")
         _METHODS[name] = Method(
-            name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix
+            name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix, unless
         )
         return pick
 

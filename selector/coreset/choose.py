@@ -16,6 +16,9 @@ from selector.order import canonical_order
 from selector.outcome import Outcome, join, number, whole
 from selector.selection import Candidates, Selection
 
+LONGEST = 1e18
+"""Of a row: squared distances of such rows are a hundredth of what float32 can hold."""
+
 
 @dataclass(frozen=True)
 class Coreset:
@@ -27,7 +30,7 @@ class Coreset:
         gains: (k,) what each was picked for; see the method's ``gain``.
         weights: (k,) how many rows each stands for, where the method says so.
         method: Its name.
-        parameters: Everything else that made it.
+        parameters: Everything else that made it; ``found``: the notes.
         notes: What the method found beside, by name; by class where it went class by class.
     """
 
@@ -120,6 +123,7 @@ def choose(
         return Coreset(nothing, np.zeros(0), None, method, parameters)
     rng = np.random.default_rng([seed, len(names)])
     made = found.pick(_Ordered(pool, order).pool, total, rng, **options)
+    parameters |= {"found": dict(made.notes)} if made.notes else {}
     return Coreset(order[made.rows], made.gains, made.weights, method, parameters, made.notes)
 
 
@@ -151,6 +155,7 @@ def _by_class(
     if not rows:
         nothing = np.zeros(0, dtype=np.int64)
         return Coreset(nothing, np.zeros(0), None, found.name, parameters, notes)
+    parameters = {**parameters, "found": notes} if notes else parameters
     turn = np.concatenate(turns)
     taking = np.lexsort((turn[:, 1], turn[:, 0]))
     joined = None
@@ -237,10 +242,25 @@ def _check(
                 f"{rows:,} ids, but features of shape {features.shape}",
                 "Give a matrix (rows, dimensions).",
             )
-        for start in range(0, rows, BLOCK):
-            finite = np.isfinite(np.asarray(features[start : start + BLOCK])).all(axis=1)
-            if not finite.all():
-                row = start + int(np.flatnonzero(~finite)[0])
-                raise BadInputError(
-                    f"the features of row {row} hold NaN or infinity", "Leave such rows out."
-                )
+        _check_features(features)
+
+
+def _check_features(features: np.ndarray) -> None:
+    """Every row is finite, and of a length whose square float32 can hold."""
+    limit = LONGEST / np.sqrt(features.shape[1])
+    for start in range(0, len(features), BLOCK):
+        given = np.asarray(features[start : start + BLOCK])
+        largest = np.abs(given).max(axis=1)
+        bad = np.flatnonzero(~(largest <= limit))  # NaN is not below it either
+        if not len(bad):
+            continue
+        row = start + int(bad[0])
+        if np.isfinite(given[bad[0]]).all():
+            raise BadInputError(
+                f"the features of row {row} go up to {largest[bad[0]]:g}, more than the "
+                f"{limit:g} that products in float32 can bear",
+                "Divide all features by one number.",
+            )
+        raise BadInputError(
+            f"the features of row {row} hold NaN or infinity", "Leave such rows out."
+        )

@@ -22,6 +22,7 @@ Start = Literal["sum", "product"]
     good_when="a score is at hand and little is kept; tune gamma and neighbours, or take ccs",
     gain="difficulty of the row and its neighbourhood, less what earlier picks took",
     source="Maharana, Yadav and Bansal, arXiv 2310.07931, section 3",
+    unless="but where a cut would leave too few",
 )
 def d2(
     pool: Pool,

@@ -32,7 +32,7 @@ ONE = np.float32(1.5)
         "Nemhauser, Wolsey and Fisher 1978; lazy: Minoux 1978; stochastic: Mirzasoleiman et al., "
         "arXiv 1409.7938; weights: CRAIG, arXiv 1906.01827"
     ),
-    prefix=True,
+    unless="but with greedy=stochastic",
 )
 def facility_location(
     pool: Pool,

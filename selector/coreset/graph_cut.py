@@ -23,7 +23,7 @@ from selector.coreset.similarity import Cosine
         "graph cut, as in Iyer et al., Submodular Combinatorial Information Measures with "
         "Applications in Machine Learning, ALT 2021, section 2"
     ),
-    prefix=True,
+    unless="but with greedy=stochastic",
 )
 def graph_cut(
     pool: Pool,

@@ -35,17 +35,19 @@ def herding(pool: Pool, count: int, rng: np.random.Generator, *, normalise: bool
         rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     rows = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     squared = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    merit = squared.copy()  # 2 <s, h_i> + ||h_i||^2, infinite for what is taken
+    merit = squared.copy()  # 2 <s, h_i> + ||h_i||^2
+    free = np.ones(len(rows), dtype=bool)
     total = np.zeros(rows.shape[1])
     taken = np.empty(count, dtype=np.int64)
     gains = np.empty(count)
     for place in range(count):
-        row = int(merit.argmin())
+        left = np.flatnonzero(free)
+        row = int(left[merit[left].argmin()])
         taken[place] = row
         total += rows[row]
         gains[place] = float(np.linalg.norm(total)) / (place + 1)
         merit += 2.0 * (rows @ rows[row]).astype(np.float64)
-        merit[row] = np.inf
+        free[row] = False
     return Picks(taken, gains)
 
 

@@ -72,7 +72,6 @@ def k_center(
         "greedy sampling among the farthest: Bhaskara, Vadgama and Xu, NeurIPS 2019; an "
         "approximation to the mixed-integer search of Sener and Savarese, arXiv 1708.00489"
     ),
-    prefix=False,
 )
 def robust_k_center(
     pool: Pool,

@@ -16,6 +16,7 @@ from selector.coreset.base import Picks, Pool, method
     good_when="much is kept of plenty of clean data; far below random at small budgets",
     gain="the score",
     source="the rule of EL2N and GraNd, Paul et al., arXiv 2107.07075, section 3",
+    unless="but where an offset would leave too few",
 )
 def hardest(pool: Pool, count: int, rng: np.random.Generator, *, offset: float = 0.0) -> Picks:
     """Take the highest scores.

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
-from selector.prune.duplicates import First, find_duplicates
+from selector.prune.duplicates import Duplicates, First, find_duplicates, recall
 from selector.prune.prototypes import default_prototype_count, fit_prototypes
+
+TRIES = 20
+"""Halvings of the range of cosines: the threshold is found to 2e-6."""
 
 
 @method(
     "semdedup",
     needs=("features",),
     keeps="one of each group of near copies",
-    cost="k-means, then pairs inside clusters: the largest cluster squared, in blocks",
+    cost="k-means, then pairs inside clusters: the largest cluster squared, in blocks; greedy "
+    "without epsilon up to 20 times",
     good_when="the web was crawled: before everything else; not to cut to a tenth",
     gain="distance to the centre of its cluster (first hard), or its nearness (first easy)",
-    source="Abbas et al., arXiv 2303.09540, algorithm 1",
+    source="Abbas et al., arXiv 2303.09540, algorithm 1; greedy: only what stays lets others go",
     prefix=False,
 )
 def semdedup(
@@ -26,9 +33,15 @@ def semdedup(
     *,
     clusters: int | None = None,
     first: First = "hard",
-    chains: bool = False,
+    epsilon: float | None = None,
+    greedy: bool = False,
 ) -> Picks:
     """Let those go that are most like an earlier row of their cluster, until ``count`` are left.
+
+    With ``epsilon`` near copies go first and the rest is cut to ``count`` in the order of
+    ``first``; where more are asked for than are left, the least alike of the copies come back. The
+    notes say the rule, the cosine from which rows went, how many there were, and the recall: of
+    rows (of a sample of 1,000) with a near copy anywhere, the share with one in their cluster.
 
     Args:
         pool: With features.
@@ -37,24 +50,79 @@ def semdedup(
         clusters: How many; ``None``: the root of the rows.
         first: Which of near copies stays: ``"hard"`` (far from the centre), ``"easy"``,
             ``"random"``.
-        chains: Whether what went lets others go, too, as published.
+        epsilon: Near copies have a cosine of 1 - epsilon or more, in [0, 2]; 0: copies alone.
+            ``None``: whatever leaves ``count``.
+        greedy: Whether only what stays lets others go. As published, what went does, too
+            (chains): greedy keeps at least as many.
 
     Raises:
         BadInputError: An option is out of range.
     """
+    if epsilon is not None and not 0 <= epsilon <= 2:
+        raise BadInputError(f"epsilon is {epsilon:g}", "Give 0 to 2: a cosine is 1 - epsilon.")
     rows = pool.rows(np.arange(len(pool)))
     seed = int(rng.integers(2**31))
     found = fit_prototypes(rows, clusters or default_prototype_count(len(rows)), seed=seed)
     distance = np.where(np.isnan(found.distance), 0.0, found.distance)
     ids = np.arange(len(rows))
-    gone = find_duplicates(
-        rows, found.labels, distance, ids,
-        fraction=1.0 - count / len(rows), first=first, chains=chains, seed=seed,
-    )  # fmt: skip
-    left = np.setdiff1d(ids, gone.rows)
+
+    def copies(threshold: float | None) -> Duplicates:
+        share = 1.0 - count / len(rows) if threshold is None else None
+        return find_duplicates(
+            rows, found.labels, distance, ids, threshold=threshold, fraction=share, first=first,
+            chains=not greedy, seed=seed,
+        )  # fmt: skip
+
+    if epsilon is not None:
+        gone = copies(1.0 - epsilon)
+    elif greedy:
+        gone = _enough_left(copies, len(rows), count)
+    else:
+        gone = copies(None)
+    order = _order(ids, gone, distance, first, rng)
+    notes = _notes(rows, found.labels, gone, greedy)
     sign = -1.0 if first == "easy" else 1.0
-    order = left[np.argsort(-sign * distance[left], kind="stable")]
-    if len(order) < count:  # fewer have something like them than must go: the likest come back
-        likest = gone.rows[np.argsort(gone.similarity, kind="stable")]
-        order = np.concatenate([order, likest])
-    return Picks(order[:count], sign * distance[order[:count]])
+    return Picks(order[:count], sign * distance[order[:count]], notes=notes)
+
+
+def _enough_left(copies: Callable[[float], Duplicates], rows: int, count: int) -> Duplicates:
+    """Near copies at the lowest threshold found that leaves ``count`` or more."""
+    low, high = -1.0, 1.0
+    best = copies(high)
+    for _ in range(TRIES):
+        if rows - len(best.rows) <= count:
+            break
+        middle = (low + high) / 2
+        tried = copies(middle)
+        if rows - len(tried.rows) >= count:
+            best, high = tried, middle
+        else:
+            low = middle
+    return best
+
+
+def _order(
+    ids: np.ndarray, gone: Duplicates, distance: np.ndarray, first: First, rng: np.random.Generator
+) -> np.ndarray:
+    """What stays, in the order of ``first``; then what went, the least alike before."""
+    left = np.setdiff1d(ids, gone.rows)
+    if first == "random":
+        left = rng.permutation(left)
+    else:
+        sign = -1.0 if first == "hard" else 1.0
+        left = left[np.argsort(sign * distance[left], kind="stable")]
+    back = gone.rows[np.argsort(gone.similarity, kind="stable")]
+    return np.concatenate([left, back])
+
+
+def _notes(
+    rows: np.ndarray, labels: np.ndarray, gone: Duplicates, greedy: bool
+) -> dict[str, str | int | float]:
+    made: dict[str, str | int | float] = {
+        "rule": "greedy" if greedy else "chains", "copies": len(gone.rows),
+    }  # fmt: skip
+    if not len(gone.rows):
+        return made
+    made["threshold"] = gone.threshold
+    anywhere, inside = recall(rows, labels, np.arange(len(rows)), max(-1.0, gone.threshold))
+    return made | ({"recall": inside / anywhere} if anywhere else {})

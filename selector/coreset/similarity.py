@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array, diags_array
 from sklearn.neighbors import NearestNeighbors
 
 
@@ -38,9 +38,34 @@ class Cosine:
         Args:
             count: Nearest other rows of each.
         """
-        places, distance = nearest_neighbours(self.units, count)
-        near = np.maximum(1.0 - distance**2 / 4.0, 1e-12)  # of unit rows; an edge is never 0
-        return csr_array(symmetric_graph(places, near) + eye_array(len(self), format="csr"))
+        zero = ~self.units.any(axis=1)
+        if zero.any():
+            places, near = self._beside_zero(zero, count)
+        else:
+            places, distance = nearest_neighbours(self.units, count)
+            near = np.maximum(1.0 - distance**2 / 4.0, 1e-12)  # of unit rows; an edge is never 0
+        own = diags_array(np.where(zero, 0.5, 1.0), format="csr")
+        return csr_array(symmetric_graph(places, near) + own)
+
+    def _beside_zero(self, zero: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest others and their similarities, where a zero row is 1/2 like everything."""
+        count = min(count, len(self) - 1)
+        rows, none = np.flatnonzero(~zero), np.flatnonzero(zero)
+        places = np.empty((len(self), count), dtype=np.int64)
+        near = np.full((len(self), count), 0.5)
+        for row in none:  # the first others: all are as near
+            first = np.arange(count + 1)
+            places[row] = first[first != row][:count]
+        if len(rows):
+            found, distance = nearest_neighbours(self.units[rows], count)
+            alike = np.maximum(1.0 - distance**2 / 4.0, 1e-12)
+            also = np.broadcast_to(none[:count], (len(rows), len(none[:count])))
+            every = np.concatenate([rows[found], also], axis=1)
+            values = np.concatenate([alike, np.full(also.shape, 0.5)], axis=1)
+            best = np.lexsort((every, -values), axis=1)[:, :count]
+            places[rows] = np.take_along_axis(every, best, axis=1)
+            near[rows] = np.take_along_axis(values, best, axis=1)
+        return places, near
 
     def sums(self) -> np.ndarray:
         """(n,) float64 sum of each row's similarities to all rows; no matrix is made for it."""

@@ -1,6 +1,8 @@
 """Trainings on reduced data: seeds, splits, and a table by hand."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from sklearn.datasets import load_digits
 from data_cards import BadInputError
 from finetune.reduce import Labelled, Outcome, Plan, lines_of, parse_entry, run_benchmark
 from finetune.reduce.classifier import accuracy_after
-from scoring.dynamics import Recipe
+from pickwell.benchmark_files import errors
+from scoring.dynamics import Recipe, named
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import linear
 from selector.coreset import Budget
@@ -109,6 +112,62 @@ def test_entries_as_typed():
     for text, words in (("ccs:nix", "no score 'nix'"), ("ccs:a=1", "no option a")):
         with pytest.raises(BadInputError, match=words):
             parse_entry(text, "el2n")
+
+
+def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
+    one = parse_entry("d2:aum:start=product,gamma=0.3", "el2n")
+    assert one.name == "d2:aum:gamma=0.3,start=product"
+    assert parse_entry("herding:normalise=true", "el2n").name == "herding:normalise=true"
+    budget = {"40": Budget(count=40)}
+    few = replace(plan("d2:aum:gamma=0.01", "d2:aum:gamma=9", seeds=(0,)), budgets=budget)
+    made = run_benchmark(digits, few, tmp_path)
+    by = {outcome.method: outcome for outcome in made if outcome.rule == "steps"}
+    assert set(by) == {"d2:aum:gamma=0.01", "d2:aum:gamma=9", "random"}
+    # another option is tried, and not told from what was kept of the first
+    more = run_benchmark(digits, replace(few, entries=(one,)), tmp_path)
+    assert {outcome.method for outcome in more} == {one.name, "random"}
+    longer = replace(few, proxy_recipe=replace(RECIPE, epochs=7))
+    with pytest.raises(BadInputError, match="another plan"):
+        run_benchmark(digits, longer, tmp_path)
+
+
+def test_a_score_costs_what_its_training_took_also_after_an_interruption(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(named, "SUBSETS", 40)
+    budgets = {"40": Budget(count=40)}
+    given = replace(plan("hardest", "hardest:memorization", seeds=(0,)), budgets=budgets)
+    run_benchmark(digits, given, tmp_path)
+    (tmp_path / "outcomes.json").unlink()
+    path = tmp_path / "signals-0" / "signals.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"seconds": 1000.0}))
+    lines = {line.method: line for line in lines_of(run_benchmark(digits, given, tmp_path))}
+    assert lines["hardest:el2n"].score_seconds == pytest.approx(1000, abs=60)
+    assert 0 < lines["hardest:memorization"].score_seconds < 900
+    # 40 trainings on seven tenths: a row that is in 28 of them has 0.17
+    assert 0.17 < lines["hardest:memorization"].score_error < 0.4
+    assert lines["hardest:el2n"].score_error is None
+    (sentence,) = errors(list(lines.values()))
+    assert "hardest:memorization is 0." in sentence
+
+
+def test_a_training_that_diverges_is_no_accuracy(digits, tmp_path):
+    wild = replace(RECIPE, learning_rate=1e30)
+    given = replace(plan("herding", seeds=(0,)), recipe=wild)
+    with pytest.raises(BadInputError, match=r"herding, 40, equal epochs, seed 0: .* diverged"):
+        run_benchmark(digits, given, tmp_path)
+    assert not (tmp_path / "outcomes.json").exists()
+
+
+def test_budgets_are_looked_at_for_every_seed_before_anything_is_trained(digits, tmp_path):
+    rare = digits.labels.copy()
+    rare[np.flatnonzero(rare == 3)[6:]] = 4  # six are left of 3: four or five to train on
+    few = replace(digits, labels=rare, class_names=tuple("abcdefghij"))
+    budgets = {"30%": Budget(fraction=0.3), "6 per class": Budget(per_class=6)}
+    with pytest.raises(BadInputError, match="6 per class: class d has 5 rows to train on with"):
+        run_benchmark(few, replace(plan("herding"), budgets=budgets), tmp_path)
+    assert not (tmp_path / "outcomes.json").exists()
 
 
 def test_a_budget_of_nothing(digits, tmp_path):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from data_cards import BadInputError
+from finetune.reduce.scores import SCORES
 from pickwell.benchmark_job import benchmark
 from pickwell.prune_job import prune
 from pickwell.selection_files import open_selection
@@ -32,10 +33,16 @@ def cache(tmp_path_factory):
 def test_every_method_is_listed(pickwell_here):
     done = pickwell_here("methods")
     assert done.returncode == 0
-    for name in methods():
+    for name in (*methods(), *SCORES, "influence"):
         assert name in done.stdout
+    assert "costs" in done.stdout and "O(nkd)" in done.stdout
     done = pickwell_here("methods", "ccs")
     assert "arXiv 2210.15809" in done.stdout and "cut=0.3" in done.stdout
+    done = pickwell_here("methods", "forgetting")
+    assert done.returncode == 0 and "arXiv 1812.05159" in done.stdout
+    assert "METHOD:forgetting" in done.stdout
+    done = pickwell_here("methods", "influence")
+    assert "only in Python: scoring.dynamics.subset_runs" in " ".join(done.stdout.split())
     done = pickwell_here("methods", "cc")
     assert done.returncode == 2 and "Did you mean ccs?" in done.stderr
 

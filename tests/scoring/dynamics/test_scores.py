@@ -135,6 +135,18 @@ def test_no_score_moves_with_the_batch_or_the_order(score):
     np.testing.assert_allclose(scored(order, 6), whole[order], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("score", ["grand", "sign", "rademacher"])
+def test_a_row_that_is_no_number_is_named(score):
+    inputs = np.ones((6, 5), np.float32)
+    inputs[4, 2] = np.nan
+    labels = np.zeros(6, int)
+    with pytest.raises(BadInputError, match="of row 4 is nan"):
+        if score == "grand":
+            grand([small()], inputs, labels, batch_size=4)
+        else:
+            input_curvature(small(), inputs, labels, direction=score, batch_size=4)
+
+
 def test_a_linear_loss_has_no_curvature():
     class Flat(nn.Module):
         def forward(self, x):
@@ -186,6 +198,7 @@ def test_copies_are_not_memorised_and_runs_are_kept(tmp_path):
     assert made.memorization[2] == 1
     assert made.influence[2, 0] == 1
     again = subset_runs(fit, 4, 1, tmp_path, runs=60)
+    assert again.seconds == made.seconds > 0
     assert len(fits) == 60 and np.array_equal(again.influence, made.influence)
 
 

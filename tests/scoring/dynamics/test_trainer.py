@@ -91,6 +91,7 @@ def test_interrupted_it_goes_on_to_the_same_numbers(digits, tmp_path):
     for name in ("correct", "margins", "losses"):
         assert np.array_equal(getattr(cut, name), getattr(whole, name)), name
     assert np.array_equal(cut.logits(), whole.logits())
+    assert cut.seconds > 0 and run(tmp_path / "cut").seconds == cut.seconds  # as it was then
     with pytest.raises(BadInputError, match="signals of another training"):
         train_signals(make, inputs, labels, tmp_path / "cut", name="mlp", recipe=Recipe(epochs=2))
 

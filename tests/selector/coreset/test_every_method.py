@@ -88,6 +88,26 @@ def test_fewer_are_the_first_of_more(name):
         assert fewer.tolist() == more[:count].tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "fewer", "more", "options"),
+    [
+        ("facility-location", 5, 30, {"greedy": "stochastic", "epsilon": 0.5}),
+        ("graph-cut", 5, 30, {"greedy": "stochastic", "epsilon": 0.5}),
+        ("hardest", 20, 40, {"offset": 0.5}),
+        ("d2", 30, 59, {"cut": 0.5}),
+    ],
+)
+def test_options_that_break_the_prefix_are_told(name, fewer, more, options):
+    given = data()
+    first, second = (
+        choose(ids_of(60), Budget(count=n), name, **given, **options).rows.tolist()
+        for n in (fewer, more)
+    )
+    assert second[:fewer] != first
+    words = methods()[name].unless
+    assert next(iter(options)) in words and words in methods()[name].order
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_class_gets_its_share_and_they_take_turns(name):
     given = data()
@@ -136,6 +156,24 @@ def test_a_memory_map_of_float16_is_as_good(name, tmp_path):
     one = choose(ids_of(60), Budget(count=9), name, **{**given, "features": mapped})
     given["features"] = given["features"].astype(np.float16)
     assert one.rows.tolist() == choose(ids_of(60), Budget(count=9), name, **given).rows.tolist()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "features" in methods()[n].needs])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e17])
+def test_no_magnitude_makes_a_row_come_twice(name, size):
+    given = data()
+    given["features"] = (given["features"] / np.abs(given["features"]).max() * size).astype("f4")
+    made = choose(ids_of(60), Budget(count=45), name, **given)
+    assert len(set(made.rows.tolist())) == 45 and np.isfinite(made.gains).all()
+
+
+@pytest.mark.parametrize("size", [1e39, 1e25, -1e20])
+def test_what_float32_cannot_bear_is_named(size):
+    given = data()
+    given["features"] = given["features"].astype(np.float64)
+    given["features"][11, 1] = size
+    with pytest.raises(BadInputError, match="features of row 11 go up to"):
+        choose(ids_of(60), Budget(count=9), "herding", **given)
 
 
 def test_methods_say_what_they_are():

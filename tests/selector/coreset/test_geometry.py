@@ -165,6 +165,21 @@ def test_lazy_is_naive_among_neighbours_too(method, seed, neighbours):
         np.testing.assert_allclose(lazy.gains, dense.gains, atol=1e-4)
 
 
+@given(SEEDS, st.integers(1, 3))
+def test_zero_rows_are_half_like_everything_densely_and_among_neighbours(seed, zeros):
+    rows = cloud(seed, 12, 3)
+    rows[:zeros] = 0.0
+    similar = Cosine(rows)
+    dense = similar.columns(np.arange(12))
+    assert (dense[:zeros] == 0.5).all() and (dense[:, :zeros] == 0.5).all()
+    np.testing.assert_allclose(similar.graph(11).toarray(), dense, atol=1e-6)
+    few = similar.graph(4).toarray()
+    np.testing.assert_allclose(few[few > 0], dense[few > 0], atol=1e-6)
+    others = dense - 2 * np.eye(12)
+    fourth = np.sort(others, axis=1)[:, -4]
+    assert (few[others > fourth[:, None] + 1e-6] > 0).all()  # the nearest are all there
+
+
 @given(SEEDS)
 def test_facility_location_among_neighbours_is_its_definition(seed):
     rows = cloud(seed, 30, 3)

@@ -113,3 +113,48 @@ def test_copies_go_first():
     made = pick(40, "semdedup", rows=rows, clusters=3)
     assert len({min(r, r - 40) if r >= 40 else r for r in made.rows.tolist()}) == 40
     assert len(pick(55, "semdedup", rows=rows, clusters=60).rows) == 55
+
+
+def copies(count, **options):
+    """65 rows: 20 exact copies, and a chain of five of which only neighbours are alike."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(60, 8)).astype(np.float32)
+    rows[40:] = rows[:20] * 1.5
+    angles = np.radians([0, 20, 40, 60, 80])
+    chain = np.zeros((5, 8), np.float32)
+    chain[:, 0], chain[:, 1] = 5 * np.cos(angles), 5 * np.sin(angles)
+    return pick(count, "semdedup", rows=np.concatenate([rows, chain]), clusters=1, **options)
+
+
+def test_epsilon_zero_lets_copies_go_alone():
+    for greedy in (False, True):
+        made = copies(45, epsilon=0.0, greedy=greedy)
+        assert made.notes["copies"] == 20 and made.notes["recall"] == 1.0
+        kept = {row - 40 if 40 <= row < 60 else row for row in made.rows.tolist()}
+        assert len(kept) == 45  # none of them beside its copy
+        assert made.notes["rule"] == ("greedy" if greedy else "chains")
+        assert made.parameters["found"] == made.notes
+    # more than that are asked for: copies come back; fewer: the order cuts
+    assert len(set(copies(50, epsilon=0.0).rows.tolist())) == 50
+    assert len(set(copies(9, epsilon=0.0).rows.tolist())) == 9
+    with pytest.raises(BadInputError, match="epsilon is -1"):
+        copies(9, epsilon=-1)
+
+
+@given(st.floats(0.0, 1.0))
+def test_greedy_keeps_at_least_as_many_as_chains(epsilon):
+    chains, greedy = (copies(30, epsilon=epsilon, greedy=one).notes for one in (False, True))
+    assert greedy["copies"] <= chains["copies"]
+
+
+def test_greedy_and_chains_differ_on_a_chain():
+    near = 1 - np.cos(np.radians(21))
+    chains, greedy = (copies(30, epsilon=near, greedy=one).notes for one in (False, True))
+    assert chains["copies"] > greedy["copies"]  # of the five one stays, or every other
+
+
+@given(st.integers(1, 65))
+def test_greedy_meets_any_budget(count):
+    made = copies(count, greedy=True)
+    assert len(set(made.rows.tolist())) == count
+    assert 65 - made.notes["copies"] >= min(count, 45)  # from 46 on copies must come back
