@@ -90,10 +90,10 @@ def passes(pictures: Corpus, settings: PruneConfig) -> Passes:
         from selector.prune.cluster_rows import ClusterRows
 
         return ClusterRows(pictures.file, pictures.readable)
-    from selector.prune.on_device import usual_device
+    from scoring.device_cosines import usual_cosines
     from selector.prune.streams import Rows
 
-    return Rows(pictures.matrix, pictures.readable, device=usual_device())
+    return Rows(pictures.matrix, pictures.readable, cosines=usual_cosines())
 
 
 def _mapping(source: Source, settings: Any, make: Any, embed: bool | None) -> Mapping:

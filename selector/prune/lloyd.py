@@ -12,14 +12,14 @@ Every part gives the same bits for any division of the rows into blocks, threads
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from selector.prune.grid import GRID, block_size, blocks, unit_grid
-from selector.prune.on_device import DeviceCosines
 
 _PAIRS = 4096
 _ROWS_IN_FLOAT64 = 2**29
@@ -67,17 +67,32 @@ def reduce(parts: Iterable[Sums]) -> Sums:
     return Sums(sums, counts)
 
 
+class Cosines(Protocol):
+    """Cosines of rows with fixed prototypes, in float32, wherever they are computed."""
+
+    def __call__(self, rows: np.ndarray, tie: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of (m, d) rows on the grid, what is the largest.
+
+        Returns:
+            (m,) int64 prototype with the largest cosine; (c,) rows where others are less than
+            ``tie`` below it; (c, k) true for those and for the largest.
+        """
+
+
 class Assigner:
     """Assigns blocks of rows to fixed prototypes; one for each thread: it keeps its buffers.
 
     Args:
         centres: (k, d) float32 unit rows.
         block_rows: Rows that a block may have; by default as memory bears.
-        device: Where cosines are computed, e.g. ``"cuda"``; ``None``: here. Labels are the same.
+        cosines: Makes what computes cosines elsewhere; ``None``: here. Labels are the same.
     """
 
     def __init__(
-        self, centres: np.ndarray, block_rows: int | None = None, device: str | None = None
+        self,
+        centres: np.ndarray,
+        block_rows: int | None = None,
+        cosines: Callable[[np.ndarray], Cosines] | None = None,
     ) -> None:
         count, dim = centres.shape
         self.block_rows = block_rows or block_size(dim, count)
@@ -85,8 +100,9 @@ class Assigner:
         self.exact = self.centres.astype(np.float64)
         self.lengths = np.sqrt(np.einsum("ij,ij->i", self.exact, self.exact))
         self._rows = np.empty((self.block_rows, dim), dtype=np.float32)
-        self._there = None if device is None else DeviceCosines(self.centres, device)
-        self._cosines = np.empty((0 if device else self.block_rows, count), dtype=np.float32)
+        self._there = None if cosines is None else cosines(self.centres)
+        held = self.block_rows if self._there is None else 0
+        self._cosines = np.empty((held, count), dtype=np.float32)
         self._tie = np.float32(2 * (dim + 4) * 2.0**-24 * GRID)
 
     def __call__(

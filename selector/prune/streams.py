@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from selector.prune.grid import block_size, blocks, checked, row_scales, unit_grid
-from selector.prune.lloyd import Adder, Assigner, Sums, cosine_distance, reduce
+from selector.prune.lloyd import Adder, Assigner, Cosines, Sums, cosine_distance, reduce
 from selector.prune.starts import Sample, merge_samples, sample_block
 
 Made = TypeVar("Made")
@@ -42,15 +42,15 @@ class Rows:
         usable: (n,) true where a row counts; ``None``: all do. Broken rows never do.
         threads: At work; each holds one block.
         block_rows: Rows of a block; ``None``: as memory bears.
-        device: Where cosines are computed, e.g. ``"cuda"``; ``None``: here. None of these three
-            changes a result.
+        cosines: Makes what computes cosines elsewhere, on a GPU say; ``None``: here. None of these
+            three changes a result.
     """
 
     matrix: np.ndarray
     usable: np.ndarray | None = None
     threads: int | None = None
     block_rows: int | None = None
-    device: str | None = None
+    cosines: Callable[[np.ndarray], Cosines] | None = None
     _known: _Known = field(default_factory=lambda: _Known(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Rows:
         labels = np.empty(len(self), dtype=np.int32)
 
         def work(parts: Iterator[slice]) -> Sums:
-            assign, adder = Assigner(centres, size, self.device), Adder(*centres.shape)
+            assign, adder = Assigner(centres, size, self.cosines), Adder(*centres.shape)
             for part in parts:
                 found, rows, _ = assign(self.matrix[part], scales[part])
                 labels[part] = self._counted(found, part)
@@ -126,7 +126,7 @@ class Rows:
         scales = self.scales()
 
         def work(parts: Iterator[slice]) -> None:
-            assign = Assigner(centres, size, self.device)
+            assign = Assigner(centres, size, self.cosines)
             for part in parts:
                 found, rows, _ = assign(self.matrix[part], scales[part])
                 labels[part] = self._counted(found, part)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ class DeviceCosines:
     """Holds the prototypes on a device.
 
     Whatever order a device adds in, a float32 product is off by less than the tie of
-    :mod:`selector.prune.lloyd`, which settles close ones in float64: labels are those of a
+    ``selector.prune.lloyd``, which settles close ones in float64: labels are those of a
     processor, to the last row.
 
     Args:
@@ -61,8 +62,8 @@ def _whole_float32(torch: Any) -> Iterator[None]:
         matmul.allow_tf32 = before
 
 
-def usual_device() -> str | None:
-    """``"cuda"`` where there is one, else ``None``: the processor."""
+def usual_cosines() -> Callable[[np.ndarray], DeviceCosines] | None:
+    """Makes them on the GPU, where there is one, else ``None``: the processor does it itself."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else None
+    return partial(DeviceCosines, device="cuda") if torch.cuda.is_available() else None

@@ -1,11 +1,14 @@
 """Assignment through torch: the labels of numpy, whatever the device adds up first."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring.device_cosines import DeviceCosines
 from selector.prune.lloyd import Assigner
 from selector.prune.prototypes import fit_prototypes
 from selector.prune.streams import Rows
@@ -30,7 +33,9 @@ def test_labels_are_those_of_a_processor(device, seed, rows, count):
     centres[rng.integers(count)] = centres[0]
     centres[-1] = np.nextafter(centres[0], np.float32(1))
     here, rows_here, present = Assigner(centres)(block)
-    there, rows_there, also = Assigner(centres, device=device)(block)
+    there, rows_there, also = Assigner(centres, cosines=partial(DeviceCosines, device=device))(
+        block
+    )
     assert np.array_equal(here, there)
     assert np.array_equal(rows_here, rows_there) and np.array_equal(present, also)
 
@@ -38,8 +43,9 @@ def test_labels_are_those_of_a_processor(device, seed, rows, count):
 @pytest.mark.parametrize("device", DEVICES)
 def test_prototypes_are_those_of_a_processor(device):
     matrix = np.random.default_rng(1).normal(size=(400, 16)).astype(np.float16)
+    made = partial(DeviceCosines, device=device)
     one = fit_prototypes(matrix, 11, seed=3)
-    other = fit_prototypes(matrix, 11, seed=3, over=Rows(matrix, threads=2, device=device))
+    other = fit_prototypes(matrix, 11, seed=3, over=Rows(matrix, threads=2, cosines=made))
     assert one.centres.tobytes() == other.centres.tobytes()
     assert one.labels.tobytes() == other.labels.tobytes()
     assert one.distance.tobytes() == other.distance.tobytes()
