@@ -47,7 +47,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-proof: $(READY) demo-data ## Measure what choosing is worth (two hours); writes docs/proof.md
+proof: $(READY) demo-data ## Measure what choosing is worth (100 minutes); writes docs/proof.md
 	$(BIN)/python -m benchmarks.proof --dir $(DEMO)
 
 proof-quick: $(READY) demo-data ## The same, far too small to prove anything (ten minutes)
