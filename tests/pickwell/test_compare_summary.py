@@ -3,11 +3,11 @@
 import csv
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from finetune.compare.arms import Arm
 from finetune.compare.paired import Difference
 from finetune.compare.table import UNTRAINED, Line, same_by_both_rules
 from finetune.labels.outcomes import Outcomes
@@ -44,8 +44,10 @@ def made(tmp_path):
             line("full", rule, beside_random=NONE, p=0.6, **full),
         ]
     before = {"steps": 0, "samples": 0, "seen": 0, "beside_random": NONE}
-    arms = [SimpleNamespace(name=name, about="", seconds=None, choose=lambda b, s: ["a"])
-            for name in ("random", "selected", "longest", "full")]  # fmt: skip
+    arms = [
+        Arm(name, "", lambda budget, seed: ["a"], whole=name == "full")
+        for name in ("random", "selected", "longest", "full")
+    ]
     options = {
         "seeds": 5, "batch_size": 8, "gradient_accumulation": 1, "seed": 0, "steps": 25,
         "epochs": 1.0, "train": "projector", "model": "m",

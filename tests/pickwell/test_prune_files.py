@@ -41,6 +41,7 @@ OTHERS = {
     "images": "pictures", "columns": {"label": "kind"}, "subset": "t", "cache": "kept", "limit": 9,
     "shard_rows": 7, "workers": 2, "max_pixels": 100, "thumbnail": 64, "seed": 5, "engine": "ray",
     "address": "auto", "worker_cpus": 2, "worker_gpus": 1, "max_workers": 3, "strategy": "hard",
+    "robust": True,
 }  # fmt: skip
 
 

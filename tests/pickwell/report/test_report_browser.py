@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.pickwell.report.waiting import eventually
+
 pytestmark = pytest.mark.browser
 
 
@@ -102,7 +104,7 @@ def test_detail_goes_on_by_keyboard_and_has_an_address(visit: Any, report: Path)
     page.keyboard.press("ArrowLeft")  # already the first
     assert page.inner_text("#detail-title") == "row-00000"
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.getElementById('detail').open && !location.hash")
+    eventually(page, "!document.getElementById('detail').open && !location.hash")
     linked = visit(report, "#id=row-00001")
     assert linked.inner_text("#detail-title") == "row-00001"
     assert "0.900" in linked.inner_text("#detail h3 >> nth=2")

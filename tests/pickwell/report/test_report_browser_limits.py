@@ -10,6 +10,7 @@ import pytest
 
 from pickwell.report.build import write_report
 from pickwell.report.data import ReportData, ReportRows
+from tests.pickwell.report.waiting import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -178,4 +179,4 @@ def test_ten_thousand_rows_are_quick(visit: Any, pool: Any, tmp_path: Path) -> N
     page.goto(path.as_uri() + "#id=row-09999")
     page.reload()
     page.wait_for_selector("#detail .d-left img[src^='data:image/webp']")
-    page.wait_for_function("document.querySelector('#detail .d-left img').naturalWidth === 96")
+    eventually(page, "document.querySelector('#detail .d-left img').naturalWidth === 96")
