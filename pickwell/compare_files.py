@@ -103,7 +103,8 @@ def _flat(line: Line) -> dict[str, Any]:
     differences = ("beside_random", "beside_full")
     told = {name: value for name, value in asdict(line).items() if name not in differences}
     told |= _fields("gain", line.beside_random) | _fields("gain_full", line.beside_full)
-    return told | {"verdict": line.verdict, "verdict_full": line.verdict_full}
+    told |= {"verdict": line.verdict, "verdict_full": line.verdict_full}
+    return {name: None if value != value else value for name, value in told.items()}  # no NaN
 
 
 def _fields(start: str, gain: Difference | None) -> dict[str, Any]:

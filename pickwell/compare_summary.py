@@ -34,6 +34,8 @@ def print_comparison(made: Comparison) -> None:
         return
     for sentence in verdicts(made):
         out.print(sentence, markup=False, soft_wrap=True)
+    if not out.is_terminal:  # nothing folds there
+        out.width = max(out.width, PIPED)
     for rule in dict.fromkeys(line.rule for line in made.lines):
         headings, rows = table_of(made, made.budget, rule)
         if out.is_terminal and out.width < WIDE:
@@ -46,9 +48,10 @@ def print_comparison(made: Comparison) -> None:
             if row[0].startswith(UNTRAINED):
                 table.add_section()
             table.add_row(*row)
-        out.print(table, width=None if out.is_terminal else PIPED, crop=False)
+        out.print(table)
     if out.is_terminal and out.width < WIDE:
         out.print("The terminal is narrow: page and comparison.csv hold all columns.")
+    out.print(f"{UNTRAINED} is no arm: its p is not corrected.", markup=False)
     if any(line.choosing is None for line in made.lines):
         out.print("Choosing: unknown where not timed, or where scoring had parts from the cache.")
     out.print(f"Page: {made.folder / 'comparison.html'}", markup=False, soft_wrap=True)
@@ -142,12 +145,30 @@ def verdicts(made: Comparison) -> list[str]:
         f" {target['samples']:,} samples ({target['images']:,} images). Before any training the"
         f" loss is {made.before:.4f} nats per token.",
         *few_seeds(made.about["options"]["seeds"]),
+        *_all_alike(made),
         *seen_before(made.about.get("labels_on_target", [])),
     ]
     first = next((arm.name for arm in made.arms if arm.name not in ("random", "full")), None)
     for rule in dict.fromkeys(line.rule for line in made.lines):
         found += _under(made, rule, first)
     return found
+
+
+def _all_alike(made: Comparison) -> list[str]:
+    """Arms for which no seed changes anything: their choice is one, and so are their batches."""
+    alike = [
+        arm
+        for (arm, budget, rule), done in made.outcomes.items()
+        if (budget, rule) == (made.budget, "steps")
+        and len(done.train_losses) > 1
+        and len(set(done.train_losses)) == 1
+    ]
+    if not alike:
+        return []
+    return [
+        f"All seeds of {', '.join(alike)} are one training: so few samples leave no order to draw."
+        " Their intervals over seeds hold the seeds of random alone; take a larger --budget."
+    ]
 
 
 def _under(made: Comparison, rule: str, first: str | None) -> list[str]:
@@ -182,7 +203,8 @@ def _under(made: Comparison, rule: str, first: str | None) -> list[str]:
     others = [arm for arm, line in mine.items() if line.verdict == "better" and arm != first]
     others = [arm for arm in others if arm not in repeated]
     if others:
-        found.append(f"At {RULES[rule]} these are better than random too: {', '.join(others)}.")
+        too = " too" if first in mine and mine[first].verdict == "better" else ""
+        found.append(f"At {RULES[rule]} these are better than random{too}: {', '.join(others)}.")
     worse = [arm for arm, line in mine.items() if line.verdict == "worse" and arm not in repeated]
     if worse:
         found.append(f"At {RULES[rule]} these are worse than random: {', '.join(worse)}.")

@@ -119,7 +119,7 @@ def _reliable(found: Reliability | None, groups: Sequence[Group], plan: Plan, wh
     if max(len(group.rows) for group in groups) <= plan.batch:
         return told + (
             " Every step took the whole group, so that repeats differ by rounding alone: this says"
-            " nothing about other orders, models or targets."
+            " nothing about other orders, models or targets (--repeat-groups 0 saves them)."
         )
     if found.groups < FEW:
         told += f" {found.groups} settle little: --repeat-groups {FEW} at least."
@@ -145,7 +145,7 @@ def _never_trained(labelled: Labelled) -> list[str]:
     if not outside:
         return []
     return [
-        f"{outside:,} of {len(ids):,} samples were in no group: their effects are what their"
+        f"{outside:,} of {len(ids):,} samples stood in no group: their effects are what their"
         " metrics say (groups = 0 in effects.parquet)."
     ]
 

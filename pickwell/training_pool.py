@@ -144,11 +144,11 @@ def training_pool(
     fits = seen & ~judged.failed
     left_out = {
         "without image (--text-only takes them)": int((~seen & ~judged.failed).sum()),
-        "that are bad": int(judged.failed.sum()),
+        "marked bad": int(judged.failed.sum()),
     }
     if above_floors:
         above = np.array([reason is None for reason in judged.refused])
-        left_out["that a floor refuses"] = int((fits & ~above).sum())
+        left_out["refused by a floor"] = int((fits & ~above).sum())
         fits &= above
     rows = np.flatnonzero(fits)
     if len(rows) < minimum:

@@ -81,8 +81,8 @@ class Trainings:
 
     def kept_in_words(self, tasks: Sequence[Task]) -> list[str]:
         """How much need not be trained again; empty where nothing is there."""
-        wanted = len(dict.fromkeys(tasks))
-        left = len(self.ledger.missing(tasks))
+        trained = [task for task in dict.fromkeys(tasks) if task.steps]
+        wanted, left = len(trained), len(self.ledger.missing(trained))
         if left == wanted:
             return []
         return [f"{wanted - left:,} of them are kept from before: {left:,} remain."]

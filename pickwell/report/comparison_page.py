@@ -28,7 +28,8 @@ LIMITS = (
     " of arms in its table (Holm), is below 0.05. Beside the whole pool (full) p is corrected"
     " apart.",
     "Seconds of choosing are those of scoring the whole run with all its metrics, also for arms"
-    " that use one of them: an upper bound. They are unknown where scoring took parts from the"
+    " that use one of them: an upper bound (of k-center and longest those of the parts that they"
+    " use). They are unknown where scoring took parts from the"
     " cache, and for a selection folder that was not chosen from this very run.",
     "The line (no training) is the model as it was, beside random: an arm that ends below it in"
     " gain has done harm. It is no arm; its p is not corrected.",

@@ -147,6 +147,24 @@ def test_the_files_hold_null_and_both_differences(made):
     assert selected[1]["beside_full"]["low"] is None
     with (made.folder / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert "nan" not in {value for row in rows for value in row.values()}
     assert float(rows[1]["gain_full_low_both"]) == 0.01 and rows[0]["gain_full_value"] == ""
     page = (made.folder / "comparison.html").read_text()
     assert "gain over full" in page and SAME in page
+
+
+def test_an_arm_that_no_seed_changes_is_named(made):
+    def outcomes(*train_losses):
+        many = len(train_losses)
+        return Outcomes(
+            np.ones((many, 2)), np.full(2, 3), train_losses, np.ones(many), np.ones(many)
+        )
+
+    kept = {
+        ("random", 200, "steps"): outcomes((3.0, 2.0), (3.1, 2.0)),
+        ("longest", 200, "steps"): outcomes((3.9, 2.1), (3.9, 2.1)),
+        ("selected", 50, "steps"): outcomes((3.9, 2.1), (3.9, 2.1)),
+    }
+    (told,) = [s for s in verdicts(replace(made, outcomes=kept)) if "are one training" in s]
+    assert "All seeds of longest are" in told
+    assert not [s for s in verdicts(made) if "are one training" in s]
