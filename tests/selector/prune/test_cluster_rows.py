@@ -71,7 +71,7 @@ def test_a_worker_killed_between_iterations_changes_nothing(connected, file):
 
     matrix = np.load(file, mmap_mode="r")
     usable = np.ones(900, bool)
-    who = ray.remote(max_retries=-1)(os.getpid)
+    who = ray.remote(max_retries=-1)(lambda: os.getpid())
     killed = []
 
     def kill(stage, done, total):
