@@ -53,8 +53,8 @@ class Proof:
     def training(self) -> dict[str, Any]:
         """How every model is trained: by as many workers as cores and memory bear.
 
-        On one thread each: two add in another order, which in bfloat16 moves a loss by some 0.0006
-        nats, and the figures would hang on the number of cores.
+        On one thread each: two add in another order, which in bfloat16 moves a loss, and the
+        figures would hang on the number of cores.
         """
         import psutil
 
