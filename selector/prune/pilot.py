@@ -68,8 +68,8 @@ class Pilot:
         strategy: What to do.
         why: The same in words, with its evidence.
         trials: Every probe.
-        pool: Rows that could be trained on; the trials' largest size is a part of them where they
-            are more than ``run_pilot`` takes.
+        pool: Rows that could be trained on, of which the trials are a part, where they are more than
+            ``run_pilot`` takes; else 0.
     """
 
     strategy: Strategy
@@ -245,7 +245,8 @@ def run_pilot(
             on_progress("pilot", number + 1, seeds)
     if not any(trial.fraction == fraction for trial in trials):
         return None
-    return _decided(tuple(trials), fraction, max(pools))
+    cut = max(pools) if max(pools) > most else 0  # groups divide otherwise for every seed
+    return _decided(tuple(trials), fraction, cut)
 
 
 def _trials(

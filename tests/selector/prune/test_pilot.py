@@ -100,6 +100,10 @@ def test_a_part_of_a_large_corpus_is_called_a_part():
     assert part.part == "100 of the 240 pictures that are not held out"
     whole = run_pilot(rows, classes, names(300), **given)
     assert "drawn from" not in whole.why and whole.part == "all pictures that are not held out"
+    series = np.repeat(np.arange(12), np.arange(3, 48, 4)[:12])[:300]  # every seed holds out others
+    grouped = run_pilot(rows, classes, names(300), groups=series, **given | {"seeds": 5})
+    assert len({trial.rows for trial in grouped.trials}) > 1
+    assert "drawn from" not in grouped.why and grouped.part == whole.part
 
 
 def test_a_pilot_prunes_as_the_corpus_will_be():
