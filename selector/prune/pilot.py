@@ -68,8 +68,8 @@ class Pilot:
         strategy: What to do.
         why: The same in words, with its evidence.
         trials: Every probe.
-        pool: Rows that could be trained on, of which the trials are a part, where they are more than
-            ``run_pilot`` takes; else 0.
+        pool: Rows that could be trained on, of which the trials are a part, where they are more
+            than ``run_pilot`` takes; else 0.
     """
 
     strategy: Strategy
