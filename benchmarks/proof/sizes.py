@@ -31,6 +31,7 @@ class Size:
         target: At most so many target samples for labels.
         test: At most so many test samples.
         pool: At most so many rows of the pool; ``None``: all.
+        sources: At most so many of the largest, that a learned quality has not seen.
         workers: That train side by side, at most; 0: this process, since starting takes longer.
         diversity: Arms of the question what diversity adds. One cluster is not among them: it is
             ``quality-only``, and would count twice in the correction of p.
@@ -56,6 +57,7 @@ class Size:
     target: int = 60
     test: int = 100
     pool: int | None = None
+    sources: int = 4
     workers: int = 16
     diversity: tuple[str, ...] = field(
         default=(
@@ -84,6 +86,7 @@ QUICK = Size(
     target=8,
     test=10,
     pool=160,
+    sources=2,
     workers=0,
     diversity=("quality-only", "clusters-only", "selected:clusters=4"),
 )

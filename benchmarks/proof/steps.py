@@ -24,7 +24,6 @@ from scoring.run import Run
 
 Say = Callable[[str], None]
 DESIGNS = ("clusters", "subsets", "designed", "influence")
-MOST_SOURCES = 4
 WORKER_BYTES = 8e9
 """Of memory that a worker may take: the model, the pool and its features; 6.5 GB were seen."""
 ALONE = ("quality-only", "clusters-only")
@@ -293,7 +292,7 @@ def helps_elsewhere(proof: Proof) -> dict[str, Any]:
         for name, (total, bad) in sources(proof.parts).items()
         if bad >= 25 and total - bad >= 25
     }
-    largest = sorted(counted, key=lambda name: -counted[name][0])[:MOST_SOURCES]
+    largest = sorted(counted, key=lambda name: -counted[name][0])[: proof.size.sources]
     found: dict[str, Any] = {}
     for source in sorted(largest):
         rest, own, marks = by_source(proof.parts, source)

@@ -87,43 +87,48 @@ class EmbeddedEncoder:
         """(n, 3, 224, 224) uint8 to unit float32 vectors of shape (n, 384)."""
         import torch
 
-        parts = self._parts()
+        heads, tower = self._part("heads"), self._part("tower")
         with torch.inference_mode():
-            vectors = parts["heads"].embed_images(parts["tower"].features(pixels))
-            return vectors.cpu().numpy()
+            vectors: np.ndarray = heads.embed_images(tower.features(pixels)).cpu().numpy()
+            return vectors
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts to unit float32 vectors of shape (n, 384); long ones are read to their end."""
         import torch
 
-        parts = self._parts()
-        sentences = torch.from_numpy(parts["minilm"].encode(texts))
+        heads, minilm = self._part("heads"), self._part("minilm")
+        sentences = torch.from_numpy(minilm.encode(texts))
         with torch.inference_mode():
-            return parts["heads"].embed_texts(sentences.to(parts["device"])).cpu().numpy()
+            vectors: np.ndarray = heads.embed_texts(sentences.to(self._device)).cpu().numpy()
+            return vectors
 
     def tokens_cut(self, texts: Sequence[str]) -> list[int]:
         """For each text, how many of its tokens are not read: none."""
         return [0] * len(texts)
 
-    def _parts(self) -> dict[str, Any]:
-        """Load once, whichever thread comes first."""
-        if not self._loaded:
+    def _part(self, name: str) -> Any:
+        """Load once, whichever thread comes first; pictures alone need no text tower."""
+        if name not in self._loaded:
             with self._lock:
-                if not self._loaded:
-                    self._loaded = self._load()
-        return self._loaded
+                if name not in self._loaded:
+                    self._loaded[name] = self._load(name)
+        return self._loaded[name]
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self, name: str) -> Any:
+        if name == "tower":
+            from scoring.encoders.lite0 import Lite0
+
+            return Lite0(self._precision, self._device)
+        if name == "minilm":
+            from scoring.encoders.minilm import MiniLM
+
+            return MiniLM(self._device)
+        from scoring.encoders.heads import load_heads
+
+        return load_heads(self._weights).to(self._device)
+
+    @property
+    def _device(self) -> str:
         import torch
 
-        from scoring.encoders.heads import load_heads
-        from scoring.encoders.lite0 import Lite0
-        from scoring.encoders.minilm import MiniLM
-
-        device = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return {
-            "device": device,
-            "tower": Lite0(self._precision, device),
-            "minilm": MiniLM(device),
-            "heads": load_heads(self._weights).to(device),
-        }
+        return self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
