@@ -19,8 +19,9 @@ SMALLEST = 1e-4
 MOST_CPUS = 4
 """Processors of a worker at most, unless more are asked for: more help one model little."""
 WORKER_MEMORY = 3e9
-"""Bytes that a worker is taken to need: 2.1 to 2.8e9 were seen with all default metrics. Where every
-processor has so much to itself a worker is given one: threads of one process wait for each other."""
+"""Bytes that a worker is taken to need: 2.1 to 2.8e9 were seen with all default metrics. Where
+every processor has so much to itself a worker is given one: threads of one process wait for each
+other."""
 
 
 @dataclass(frozen=True)
