@@ -67,6 +67,9 @@ def _supplied(answer: dict[str, Any]) -> str:
             shown.append(f"{cells[count]['mean']:.1f}{spread}")
         rows.append(f"| {method} | {' | '.join(shown)} |")
     verdict = _verdict(answer["orderings"])
+    for epochs, cells in answer["hardest_read_after"].items():
+        shown = " | ".join(f"{cells[count]:.1f}" for count in counts)
+        rows.append(f"| hardest:el2n after {epochs} epochs of its proxy | {shown} |")
     return "\n".join(
         [
             "### Beside supplied numbers\n",

@@ -26,11 +26,13 @@ METHODS = (
     *("hardest:el2n", "easiest:el2n", "ccs:el2n", "d2:el2n", "stratified:el2n", "semdedup"),
 )
 INVERTED = "herding, inverted"
-DRAWS = 10
+DRAWS, EPOCHS = 10, 10
 LEVEL = 2.0
 """Standard deviations of random's draws within which a method is level with it."""
 WITHIN = 3.0
 """Points below the full set that herding and facility location come within at 100 of each."""
+READ_AFTER = (2, 5, 10, 20)
+"""Epochs after which EL2N is read off, to see what hardest first owes to that."""
 Say = Callable[[str], None]
 
 
@@ -56,10 +58,7 @@ def supplied(
     """Accuracy in % by method and number per class, and whether each ordering appears."""
     pixels, labels, test, wanted = digits()
     ids = np.arange(len(labels))
-    proxy = Proxy(
-        linear(pixels.shape[1], 10), pixels, labels, ids.tolist(),
-        Recipe(epochs=10, batch_size=64, learning_rate=0.1), range(5), "linear", folder / "signals",
-    )  # fmt: skip
+    proxy = _proxy(pixels, labels, folder / "signals", epochs=EPOCHS)
     found: dict[str, dict[int, Any]] = {}
     for text in ("random", *METHODS):
         entry = parse_entry(text, "el2n")
@@ -84,9 +83,37 @@ def supplied(
     return {
         "accuracy": found,
         "supplied_random": SUPPLIED,
+        "hardest_read_after": _read_after(folder, pixels, labels, test, wanted, per_class),
         "all": whole,
         "orderings": orderings(found, whole),
     }
+
+
+def _proxy(pixels: np.ndarray, labels: np.ndarray, folder: Path, epochs: int) -> Proxy:
+    return Proxy(
+        linear(pixels.shape[1], 10), pixels, labels, list(range(len(labels))),
+        Recipe(epochs=epochs, batch_size=64, learning_rate=0.1), range(5), "linear", folder,
+    )  # fmt: skip
+
+
+def _read_after(
+    folder: Path,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    test: np.ndarray,
+    wanted: np.ndarray,
+    per_class: Sequence[int],
+) -> dict[int, dict[int, float]]:
+    """Accuracy in % of the hardest by EL2N, by epochs of the proxy's training and number."""
+    made: dict[int, dict[int, float]] = {}
+    for epochs in READ_AFTER:
+        proxy = _proxy(pixels, labels, folder / f"signals_{epochs}", epochs)
+        made[epochs] = {}
+        for count in per_class:
+            rows = choose(np.arange(len(labels)), Budget(per_class=count), "hardest",
+                          scores=proxy.score("el2n"), labels=labels).rows  # fmt: skip
+            made[epochs][count] = _accuracy(pixels[rows], labels[rows], test, wanted)
+    return made
 
 
 def _accuracy(x: np.ndarray, y: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from data_cards.errors import BadInputError
 from scoring.dynamics.proxies import Make
 from scoring.dynamics.trainer import SCORED, Recipe, batches, optimiser_of, tensor_of
+from scoring.threads import threads_for
 
 
 def steps_of(rows: int, recipe: Recipe) -> int:
@@ -51,9 +54,10 @@ def right_after(
     """
     train = np.sort(train)
     devices = [torch.cuda.current_device()] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), ExitStack() as threads:
         torch.manual_seed(seed)
         model = make().to(device)
+        threads.enter_context(threads_for(model))
         optimiser = optimiser_of(model, recipe)
         model.train()
         done = epoch = 0

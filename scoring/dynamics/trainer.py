@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from data_cards.errors import BadInputError
 from scoring.dynamics.proxies import Make, Tap
 from scoring.dynamics.signals import Recorder, Signals
 from scoring.store import atomic_path
+from scoring.threads import threads_for
 
 Progress = Callable[[str, int, int | None], None]
 SCORED = 512
@@ -163,9 +165,10 @@ def _train(
     """One run, from its last whole epoch on."""
     path = recorder.folder / f"run-{seed}.pt"
     devices = [torch.cuda.current_device()] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), ExitStack() as threads:
         torch.manual_seed(seed)
         model = make().to(device)
+        threads.enter_context(threads_for(model))
         optimiser = optimiser_of(model, recipe)
         done = 0
         if path.is_file():

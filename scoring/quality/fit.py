@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +32,7 @@ from scoring.quality.validation import (
     importances,
     refit_test,
 )
+from scoring.threads import one_thread
 
 LEAVE_ONE_OUT = 40
 """Up to so many units each is held out alone; above, ten folds."""
@@ -112,19 +112,8 @@ def fit_quality(
         BadInputError: For labels that nothing can be learned from: too few, all equal, too few
             blocks, or features that are not there or do not vary.
     """
-    with _one_thread():
+    with one_thread():
         return _fit(features, labels, options or FitOptions(), on_progress)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """What is fitted here is small: threads gain nothing, and beside other load wait ten times."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.get_num_threads()  # torch sets its number once, when it is first asked for
-    with threadpool_limits(1):
-        yield
 
 
 def _fit(
