@@ -147,12 +147,13 @@ def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
         )
     features = np.asarray(pictures.matrix[rows], dtype=np.float32)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    inputs = features
+    inputs = None
     if settings.model != "linear":
         inputs = _pixels(pictures, rows, settings)
     digest = hashlib.sha256("\0".join(map(str, pictures.ids[rows])).encode())
     digest.update(features.tobytes() + labels.tobytes())
-    digest.update(inputs.tobytes())
+    if inputs is not None:
+        digest.update(inputs.tobytes())
     if pictures.groups is not None:
         digest.update(pictures.groups[rows].tobytes())
     return Labelled(
@@ -199,7 +200,7 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
     )  # fmt: skip
     told = settings.model_dump(include={"model", "side", "width"})
-    linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.5)
+    linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.1)
     same = settings.model != "linear"
     epochs = (recipe if same else linear_recipe).epochs
     if settings.score_epoch is not None and settings.score_epoch > epochs:

@@ -92,7 +92,7 @@ def _scores(
 
     from scoring.dynamics import Recipe
     from scoring.dynamics.named import NAMED, Proxy
-    from scoring.dynamics.proxies import linear
+    from scoring.dynamics.proxies import centred, linear
 
     if entry.score == "prototype" and not settings.supervised:
         return prototypes.distance, None
@@ -112,8 +112,8 @@ def _scores(
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     with tempfile.TemporaryDirectory(prefix="pickwell-") as folder:
         proxy = Proxy(
-            linear(features.shape[1], int(labels.max()) + 1), features, labels,
-            pictures.ids[rows].tolist(), Recipe(epochs=EPOCHS, batch_size=64, learning_rate=0.5),
+            linear(features.shape[1], int(labels.max()) + 1), centred(features), labels,
+            pictures.ids[rows].tolist(), Recipe(epochs=EPOCHS, batch_size=64, learning_rate=0.1),
             range(settings.seed, settings.seed + RUNS), "linear", Path(folder),
             on_progress=on_progress,
         )  # fmt: skip

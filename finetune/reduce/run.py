@@ -17,7 +17,7 @@ from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
 from finetune.reduce.split import refuse_impossible, split_by_class
 from scoring.dynamics.classifier import steps_of
-from scoring.dynamics.proxies import Make
+from scoring.dynamics.proxies import Make, centred
 from scoring.dynamics.trainer import Recipe
 from scoring.store import atomic_path
 from selector.coreset import Budget, choose
@@ -35,7 +35,8 @@ class Labelled:
         ids: (n,) distinct ids.
         labels: (n,) classes from 0 up.
         features: (n, d) what methods choose by.
-        inputs: (n, ...) what the model sees; the features themselves for a linear one.
+        inputs: (n, ...) what the model sees; ``None``: the features, centred over the rows that
+            are trained on, for a linear one.
         groups: (n,) what a split must not divide; ``None``: nothing.
         identity: Of all of this.
         class_names: Of each class, for messages; empty: its number is told.
@@ -44,7 +45,7 @@ class Labelled:
     ids: np.ndarray
     labels: np.ndarray
     features: np.ndarray
-    inputs: np.ndarray
+    inputs: np.ndarray | None
     groups: np.ndarray | None
     identity: str
     class_names: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class Plan:
         make: Makes the model that is trained.
         recipe: Its training.
         proxy: Makes the proxy that scores come from; trained on all training rows.
-        proxy_inputs: What the proxy sees; ``None``: the features.
+        proxy_inputs: What the proxy sees; ``None``: the features, centred likewise.
         proxy_recipe: Its training.
         proxy_runs: How often it is trained.
         test_share: Share of the rows that is tested on.
@@ -172,11 +173,15 @@ def run_benchmark(
     made = []
     for seed, (train, test) in splits.items():
         scores = Scores(data, plan, train, seed, folder / f"signals-{seed}")
+        inputs = centred(data.features, train) if data.inputs is None else data.inputs
         for words, budget in plan.budgets.items():
             for name in entries:
                 missing = [rule for rule in RULES if kept.get(seed, words, name, rule) is None]
                 if missing:
-                    _try(data, plan, known[name], words, budget, seed, train, test, scores, kept)
+                    _try(
+                        data, inputs, plan, known[name], words, budget, seed, train, test, scores,
+                        kept,
+                    )  # fmt: skip
                 for rule in RULES:
                     found = kept.get(seed, words, name, rule)
                     assert found is not None
@@ -197,6 +202,7 @@ def _split(data: Labelled, plan: Plan, seed: int) -> tuple[np.ndarray, np.ndarra
 
 def _try(
     data: Labelled,
+    inputs: np.ndarray,
     plan: Plan,
     entry: Entry,
     words: str,
@@ -224,7 +230,7 @@ def _try(
     for rule, steps in (("epochs", steps_of(len(rows), plan.recipe)), ("steps", whole)):
         try:
             right = accuracy_after(
-                plan.make, data.inputs, data.labels, rows, test, steps,
+                plan.make, inputs, data.labels, rows, test, steps,
                 recipe=plan.recipe, seed=seed, device=plan.device,
             )  # fmt: skip
         except BadInputError as wrong:
@@ -255,6 +261,7 @@ def _identity(data: Labelled, plan: Plan) -> str:
         "runs": plan.proxy_runs,
         "epoch": plan.proxy_epoch,
         "test": plan.test_share,
+        "linear": "centred",
     }
     return f"{data.identity} {plan.describe} {json.dumps(trained, sort_keys=True)}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scoring.dynamics.named import NAMED, Proxy
+from scoring.dynamics.proxies import centred
 
 if TYPE_CHECKING:
     from finetune.reduce.run import Labelled, Plan
@@ -56,10 +57,11 @@ class Scores:
     @cached_property
     def _proxy(self) -> Proxy:
         plan, train = self._plan, self._train
-        inputs = self._data.features if plan.proxy_inputs is None else plan.proxy_inputs
+        given = plan.proxy_inputs
+        rows = centred(self._data.features[train]) if given is None else given[train]
         return Proxy(
             plan.proxy,
-            np.asarray(inputs[train], dtype=inputs.dtype if inputs.dtype == np.uint8 else "f4"),
+            np.asarray(rows, dtype=rows.dtype if rows.dtype == np.uint8 else "f4"),
             self._data.labels[train],
             self._data.ids[train].tolist(),
             plan.proxy_recipe,

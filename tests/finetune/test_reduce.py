@@ -67,6 +67,18 @@ def test_test_rows_take_no_part_in_any_choice(digits, tmp_path):
     assert [o.accuracy for o in one] == [o.accuracy for o in other]
 
 
+def test_vectors_of_nearly_one_direction_are_learned_from(digits, tmp_path):
+    """As those of encoders are: raw, a linear layer hardly leaves its start."""
+    shifted = digits.features + 20.0
+    shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
+    right = []
+    for inputs in (None, shifted):
+        data = Labelled(digits.ids, digits.labels, shifted, inputs, None, f"{inputs is None}")
+        made = run_benchmark(data, plan(seeds=(0,)), tmp_path / f"{inputs is None}")
+        right.append(np.mean([o.accuracy for o in made if o.rule == "steps"]))
+    assert right[0] > 0.7 > 0.5 > right[1]
+
+
 def test_training_learns_and_its_order_plays_no_part(digits):
     rows = np.arange(400)
     right = accuracy_after(
