@@ -28,7 +28,6 @@ CLUSTERS = 16
 ROW = 6
 """Pictures at either end of a cluster."""
 PAIRS = 24
-GROUPS = 30
 BROKEN = 20
 
 
@@ -63,6 +62,7 @@ def _put_pictures(run: Run, pictures: Corpus, cards: Sequence[dict[str, Any]]) -
 def _page(
     run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig, command: str
 ) -> dict[str, Any]:
+    from pickwell.prune_balance import balance
     from pickwell.prune_plots import distances, probe_curve
 
     pruned = made.pruned
@@ -130,7 +130,7 @@ def _page(
         "recall": made.recall,
         "plots": plots,
         "probes": [] if made.pilot is None else made.pilot.table(),
-        "balance": _balance(pictures, made, stays),
+        "balance": balance(pictures, made, stays),
         "robustness": made.robustness,
         "broken": [
             {"id": id_, "reason": reason}
@@ -257,53 +257,6 @@ def _one_for_each(
             met.add(int(rivals[row]))
             taken.append(row)
     return taken
-
-
-def _balance(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
-    """Classes, where there are any, and clusters, each before and after."""
-    prototypes = made.pruned.prototypes
-    by, floors = made.pruned.selection.parameters["balance_by"], made.pruned.kept.floors
-    known, found = pictures.readable, []
-    if pictures.classes is not None:
-        held = floors if by == "labels" else {}
-        groups = _groups(pictures.classes, pictures.class_names, known, stays, held)
-        found.append({"noun": "class", "groups": groups})
-    if not prototypes.names:  # class means are the classes
-        names = [f"prototype {n}" for n in range(len(prototypes.centres))]
-        held = floors if by == "clusters" else {}
-        groups = _groups(prototypes.labels, names, known, stays, held)
-        found.append({"noun": "cluster", "groups": groups})
-    return found
-
-
-def _groups(
-    numbers: np.ndarray,
-    names: Sequence[str],
-    known: np.ndarray,
-    stays: np.ndarray,
-    floors: dict[int, int],
-) -> list[dict[str, Any]]:
-    """Groups before and after, those that lost most first; of many both ends."""
-    import numpy as np
-
-    known = known & (numbers >= 0)
-    before = np.bincount(numbers[known], minlength=len(names))
-    after = np.bincount(numbers[known & stays], minlength=len(names))
-    shares = after / np.maximum(before, 1)
-    order = np.argsort(shares, kind="stable")
-    order = order[before[order] > 0]
-    if len(order) > GROUPS:
-        order = np.concatenate([order[: GROUPS // 2], order[-GROUPS // 2 :]])
-    return [
-        {
-            "name": names[n],
-            "before": int(before[n]),
-            "after": int(after[n]),
-            "share": float(shares[n]),
-            "floor": floors.get(int(n)),
-        }
-        for n in order
-    ]
 
 
 def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:

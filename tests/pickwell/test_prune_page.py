@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from pickwell.config import PruneConfig
+from pickwell.prune_balance import balance
 from pickwell.prune_corpus import Corpus
 from pickwell.prune_job import prune_pictures
-from pickwell.prune_page import SHOWN, _balance, _galleries
+from pickwell.prune_page import SHOWN, _galleries
 from pickwell.prune_plots import probe_curve
 from selector.prune.pilot import Pilot, Trial
 
@@ -78,7 +79,7 @@ def test_the_galleries_of_a_ranking_are_its_ends(pictures):
 def test_classes_and_clusters_before_and_after(pictures):
     made = pruned(pictures, strategy="hard")
     stays = np.isin(np.arange(ROWS), made.pruned.kept.rows)
-    classes, clusters = _balance(pictures, made, stays)
+    classes, clusters = balance(pictures, made, stays)
     assert (classes["noun"], clusters["noun"]) == ("class", "cluster")
     assert {line["name"] for line in classes["groups"]} == {"even", "odd"}
     assert {line["floor"] for line in classes["groups"]} == {50}
@@ -87,7 +88,32 @@ def test_classes_and_clusters_before_and_after(pictures):
         assert sum(line["before"] for line in kind["groups"]) == ROWS
         assert sum(line["after"] for line in kind["groups"]) == ROWS // 2
     unlabelled = replace(pictures, classes=None, class_names=[])
-    (only,) = _balance(unlabelled, pruned(unlabelled, strategy="hard"), stays)
+    (only,) = balance(unlabelled, pruned(unlabelled, strategy="hard"), stays)
     assert only["noun"] == "cluster" and all(line["floor"] == 25 for line in only["groups"])
-    (means,) = _balance(pictures, pruned(pictures, strategy="hard", supervised=True), stays)
+    (means,) = balance(pictures, pruned(pictures, strategy="hard", supervised=True), stays)
     assert means["noun"] == "class"
+
+
+@pytest.mark.parametrize(("many", "between"), [(30, None), (31, "1 other"), (45, "15 others")])
+def test_rows_of_the_balance_add_up(pictures, many, between):
+    """Of many classes those between the ends share a row; what has no class has one, too."""
+    classes = np.arange(ROWS) % many
+    classes[:7] = -1
+    of_many = replace(pictures, classes=classes, class_names=[f"c{n}" for n in range(many)])
+    made = pruned(of_many, strategy="hard")
+    stays = np.isin(np.arange(ROWS), made.pruned.kept.rows)
+    table = balance(of_many, made, stays)[0]
+    rows, total = table["groups"], table["total"]
+    assert (total["before"], total["after"], total["share"]) == (ROWS, ROWS // 2, 0.5)
+    for column in ("before", "after"):
+        assert sum(row[column] for row in rows) == total[column]
+    assert rows[-1] | {"share": 0} == {
+        "name": "no class", "before": 7, "after": int(stays[:7].sum()), "share": 0, "floor": None
+    }  # fmt: skip
+    assert len(rows) == 31 + (between is not None)
+    assert table["ends"] == (15 if between else 0)
+    if between:
+        assert rows[15]["name"] == f"... and {between}"
+        shares = [row["share"] for row in rows[:-1]]
+        assert max(shares[:15]) <= shares[15] <= min(shares[16:])
+    assert total["floor"] == sum(made.pruned.kept.floors.values())
