@@ -89,7 +89,8 @@ class Pilot:
         """One line for each size, fraction and strategy: mean accuracy, and the gain over random.
 
         Gains are paired by seed; ``low`` and ``high`` are their 95 % interval over seeds (Student's
-        t), ``accuracy_low`` and ``accuracy_high`` that of the accuracy by itself.
+        t), ``accuracy_low`` and ``accuracy_high`` that of the accuracy by itself, cut off at 0 and
+        1, which no accuracy leaves.
         """
         lines = []
         cells: dict[tuple[float, float, str], list[Trial]] = {}
@@ -99,16 +100,16 @@ class Pilot:
             mine = {trial.seed: trial.accuracy for trial in here}
             other = {t.seed: t.accuracy for t in cells.get((share, fraction, "random"), [])}
             gain, low, high = gain_over(mine, other)
-            accuracy_mean, accuracy_low, accuracy_high = _mean(np.array(list(mine.values())))
+            right, right_low, right_high = _mean(np.array(list(mine.values())))
             lines.append(
                 {
                     "share": share,
                     "rows": round(float(np.mean([trial.rows for trial in here]))),
                     "fraction": fraction,
                     "strategy": strategy,
-                    "accuracy": accuracy_mean,
-                    "accuracy_low": accuracy_low,
-                    "accuracy_high": accuracy_high,
+                    "accuracy": right,
+                    "accuracy_low": float(np.maximum(right_low, 0.0)),
+                    "accuracy_high": float(np.minimum(right_high, 1.0)),
                     "gain": gain,
                     "low": low,
                     "high": high,

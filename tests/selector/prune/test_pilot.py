@@ -32,14 +32,21 @@ def test_gains_are_paired_by_seed():
 
 
 def test_accuracies_have_intervals_of_their_own():
-    table = Pilot("random", "", trials([0.6, 0.8], [0.5, 0.5], [0.4, 0.6])).table()
+    table = Pilot("random", "", trials([0.60, 0.62], [0.5, 0.5], [0.40, 0.42])).table()
     lines = {line["strategy"]: line for line in table}
     half = {name: line["accuracy_high"] - line["accuracy"] for name, line in lines.items()}
-    # s = 0.1414, t(0.975, 1) = 12.706
+    # s = 0.01414, t(0.975, 1) = 12.706
     for name in ("hard", "random"):
-        assert half[name] == pytest.approx(12.7062 * 0.1, rel=1e-4)
-    assert lines["hard"]["accuracy_low"] == pytest.approx(0.7 - 1.27062, rel=1e-4)
+        assert half[name] == pytest.approx(12.7062 * 0.01, rel=1e-4)
+    assert lines["hard"]["accuracy_low"] == pytest.approx(0.61 - 0.127062, rel=1e-4)
     assert half["easy"] == 0 and lines["hard"]["gain"] == pytest.approx(0.2)
+
+
+def test_intervals_of_accuracies_end_at_nothing_and_at_everything():
+    table = Pilot("random", "", trials([0.6, 1.0], [0.1, 0.9], [0.9])).table()
+    ends = {line["strategy"]: (line["accuracy_low"], line["accuracy_high"]) for line in table}
+    assert ends["hard"] == ends["easy"] == (0, 1)
+    assert all(map(math.isnan, ends["random"]))  # one seed says nothing, and is not made to
 
 
 @pytest.mark.parametrize(
