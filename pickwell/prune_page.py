@@ -102,7 +102,8 @@ def _page(
                 "svg": _inline(probe_curve(made.pilot)),
                 "caption": "Probes on frozen vectors, tested on pictures held out"
                 f" ({settings.probe_seeds} seeds, gains paired by seed; bars are 95 % intervals"
-                f" over seeds); on the left, of {made.pilot.part}.",
+                " over seeds, those of an accuracy cut off at 0 and 100 %); on the left, of"
+                f" {made.pilot.part}; marks stand side by side so that none hides another.",
             },
         )
     page = {

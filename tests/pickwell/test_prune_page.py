@@ -28,26 +28,67 @@ def pictures():
     )  # fmt: skip
 
 
-def test_accuracies_are_drawn_with_their_intervals(monkeypatch):
+def probes(*sizes, spread=0.1):
+    """Two seeds of each strategy at half the data, right 0.5 and 0.5 + spread of the time."""
+    return Pilot("random", "", tuple(
+        Trial(strategy, rows / sizes[-1], rows, rows // 2, 0.5, 10, seed, 0.5 + spread * seed)
+        for rows in sizes for strategy in ("hard", "easy", "random") for seed in range(2)
+    ))  # fmt: skip
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn with bars: axes, label, places and the two ends of the bars."""
     matplotlib = pytest.importorskip("matplotlib.axes")
-    drawn = {}
+    found = []
     whole = matplotlib.Axes.errorbar
 
     def noted(self, x, y, yerr, **given):
-        drawn.setdefault(given["label"], []).append((y, yerr))
+        found.append((self, given["label"], x, y, yerr))
         return whole(self, x, y, yerr, **given)
 
     monkeypatch.setattr(matplotlib.Axes, "errorbar", noted)
-    trials = [
-        Trial(strategy, 1.0, 100, 50, 0.5, 10, seed, 0.5 + 0.1 * seed)
-        for strategy in ("hard", "easy", "random") for seed in range(2)
-    ]  # fmt: skip
-    assert "not held out" in probe_curve(Pilot("random", "", tuple(trials), 100))
-    assert {name: len(found) for name, found in drawn.items()} == {
-        "hard": 2, "easy": 2, "random": 1
-    }  # fmt: skip
-    for found in drawn.values():
-        assert found[0] == ([pytest.approx(55)], [pytest.approx(63.531, rel=1e-4)])
+    return found
+
+
+def test_accuracies_are_drawn_with_their_intervals(drawn):
+    assert "not held out" in probe_curve(probes(100, spread=0.02))
+    labels = [label for _, label, *_ in drawn]
+    assert {name: labels.count(name) for name in labels} == {"hard": 2, "easy": 2, "random": 1}
+    near = pytest.approx([12.7062], rel=1e-4)  # s = 1.414 %, t(0.975, 1) = 12.706
+    for axes, _, at, value, (down, up) in drawn:
+        if axes is drawn[0][0]:
+            assert (at, value, down, up) == ([0.5], [pytest.approx(51)], near, near)
+
+
+def test_bars_of_accuracies_end_at_nothing_and_at_everything(drawn):
+    probe_curve(probes(100, spread=0.4))
+    _, _, _, value, ends = drawn[0]
+    assert (value, ends) == ([pytest.approx(70)], [[pytest.approx(70)], [pytest.approx(30)]])
+
+
+@pytest.mark.parametrize("sizes", [(116,), (100, 300, 1000)])
+def test_sizes_are_drawn_where_they_are(drawn, sizes):
+    """Strategies stand beside each other by points on the page, never by false numbers."""
+    probe_curve(probes(*sizes))
+    right = [entry for entry in drawn if entry[0] is not drawn[0][0]]
+    axes = right[0][0]
+    assert [at for _, _, at, *_ in right] == [list(sizes)] * 2
+    assert axes.get_xticks().tolist() == list(sizes) and not len(axes.get_xticks(minor=True))
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == [f"{n:,}" for n in sizes]
+    low, high = axes.get_xlim()
+    assert low < sizes[0] <= sizes[-1] < high and low * high == pytest.approx(sizes[0] * sizes[-1])
+    places = [line.get_transform().transform((sizes[0], 0))[0] for line in axes.lines[:2]]
+    assert 0 < places[1] - places[0] < 12  # side by side, by a hand's breadth of points
+
+
+def test_the_legend_covers_no_axes(drawn):
+    probe_curve(probes(116))
+    figure = drawn[0][0].figure
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    for axes in figure.axes:
+        assert axes.get_legend() is None and not box.overlaps(axes.bbox)
 
 
 def pruned(pictures, **options):
