@@ -63,6 +63,7 @@ def _page(
     run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig, command: str
 ) -> dict[str, Any]:
     from pickwell.prune_balance import balance
+    from pickwell.prune_captions import captions
     from pickwell.prune_plots import distances, probe_curve
 
     pruned = made.pruned
@@ -141,6 +142,10 @@ def _page(
         "limits": _limits(made, settings),
     }
     _put_pictures(run, pictures, cards)
+    for tile, text in zip(
+        cards, captions([tile["label"] or tile["id"] for tile in cards]), strict=True
+    ):
+        tile["caption"] = text
     return page
 
 
@@ -228,6 +233,8 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
     """Duplicates beside what stands for them, the least similar first: those to be doubted."""
     import numpy as np
 
+    from pickwell.prune_captions import below_one
+
     found = made.pruned.duplicates
     if found is None:
         return []
@@ -239,7 +246,7 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
         {
             "goes": card(found.rows[row]),
             "stays": card(found.rivals[row]),
-            "cosine": float(found.similarity[row]),
+            "cosine": below_one(float(found.similarity[row])),
         }
         for row in half + rest
     ]
