@@ -97,6 +97,26 @@ def pruned(pictures, **options):
     return prune_pictures(pictures, Path(), settings, lambda *said: None)
 
 
+@pytest.mark.parametrize("strategy", ["hard", "easy", "random", "moderate"])
+def test_a_strategy_that_was_given_is_told_with_its_verdict_or_that_there_is_none(
+    pictures, strategy
+):
+    given = {"strategy": strategy, "probe": "knn", "probe_seeds": 2}
+    made = pruned(pictures, **given)
+    assert made.strategy == strategy and made.why.startswith(f"--strategy {strategy} was given. ")
+    assert made.why.endswith(made.pilot.verdict(strategy))
+    assert f"keep {'hard' if strategy == 'random' else strategy} " in made.why
+    what = "hard or easy is" if strategy == "random" else "it is"
+    for corpus, change, reason in (
+        (pictures, {"probe": "none"}, "--probe none was given"),
+        (replace(pictures, classes=None, class_names=[]), {}, "there are no classes"),
+    ):
+        why = pruned(corpus, **given | change).why
+        assert why.endswith(
+            f"Whether {what} better than random was not tested on this corpus, as {reason}."
+        )
+
+
 def test_the_galleries_of_random_are_drawn(pictures):
     made = pruned(pictures, strategy="random")
     stays, goes = _galleries(pictures, made, 0)

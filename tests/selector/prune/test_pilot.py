@@ -66,6 +66,30 @@ def test_it_says_what_is_better_with_confidence(hard, easy, random, says):
     assert _decided(smaller + trials(hard, easy, random), 0.5).strategy == says  # the last size
 
 
+UP, DOWN, LEVEL = [0.80, 0.81, 0.82], [0.70, 0.71, 0.72], [0.75, 0.76, 0.77]
+
+
+@pytest.mark.parametrize(
+    ("hard", "easy", "given", "says"),
+    [
+        (UP, DOWN, "hard", "Probes found it better than random."),
+        (UP, DOWN, "easy", "Probes found it worse than random."),
+        (UP, DOWN, "random", "Probes found hard better than random."),
+        (UP, UP, "random", "Probes found hard and easy better than random."),
+        (LEVEL, DOWN, "hard", "Probes found it no better than random."),
+        (LEVEL, DOWN, "random", "Probes found neither hard nor easy better than random."),
+        ([0.99], [0.01], "hard", "Probes found it no better than random."),  # one seed
+    ],
+)
+def test_a_strategy_that_was_given_is_judged_at_the_size_and_fraction_asked_for(
+    hard, easy, given, says
+):
+    elsewhere = trials(easy, hard, LEVEL, share=0.1) + trials(easy, hard, LEVEL, fraction=0.2)
+    found = _decided(elsewhere + trials(hard, easy, LEVEL), 0.5)
+    assert found.verdict(given) == f"{says} {found.evidence}"
+    assert found.evidence in found.why and "on 50% of 99" in found.evidence
+
+
 def test_hard_pictures_that_are_mislabelled_lose():
     rng = np.random.default_rng(0)
     count, dim = 600, 12
