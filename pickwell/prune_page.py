@@ -65,6 +65,7 @@ def _page(
     from pickwell.prune_balance import balance
     from pickwell.prune_captions import captions
     from pickwell.prune_plots import distances, probe_curve
+    from pickwell.prune_probes import probe_blocks
 
     pruned = made.pruned
     cards: list[dict[str, Any]] = []
@@ -131,7 +132,7 @@ def _page(
         "pairs": _pairs(made, card),
         "recall": made.recall,
         "plots": plots,
-        "probes": [] if made.pilot is None else made.pilot.table(),
+        "probes": [] if made.pilot is None else probe_blocks(made.pilot),
         "balance": balance(pictures, made, stays),
         "robustness": made.robustness,
         "broken": [

@@ -12,6 +12,7 @@ from pickwell.prune_corpus import Corpus
 from pickwell.prune_job import prune_pictures
 from pickwell.prune_page import SHOWN, _galleries
 from pickwell.prune_plots import probe_curve
+from pickwell.prune_probes import probe_blocks
 from selector.prune.pilot import Pilot, Trial
 
 ROWS = 400
@@ -89,6 +90,23 @@ def test_the_legend_covers_no_axes(drawn):
     box = legend.get_window_extent()
     for axes in figure.axes:
         assert axes.get_legend() is None and not box.overlaps(axes.bbox)
+
+
+def test_the_table_of_the_probes_goes_by_size_and_by_kept_fraction():
+    """The fraction asked for, 0.5, comes first in the trials and in its place in the table."""
+    trials = [
+        Trial(strategy, rows / 1000, rows, rows // 2, fraction, 10, seed, 0.5)
+        for rows, fraction in ((100, 0.5), (1000, 0.5), (1000, 0.2), (1000, 0.8))
+        for strategy in ("hard", "easy", "random") for seed in range(2)
+    ]  # fmt: skip
+    blocks = probe_blocks(Pilot("random", "", tuple(trials)))
+    assert [(b["share"], b["whole"], b["pictures"]) for b in blocks] == [
+        ("100 %", True, 1000), ("10 %", False, 100)
+    ]  # fmt: skip
+    asked = [(row["fraction"], row["strategy"]) for row in blocks[0]["rows"]]
+    assert asked == [(f, s) for f in (0.2, 0.5, 0.8) for s in ("hard", "easy", "random")]
+    part = probe_blocks(Pilot("random", "", tuple(trials), 8000))
+    assert [(b["share"], b["whole"]) for b in part] == [("12.5 %", False), ("1.25 %", False)]
 
 
 def pruned(pictures, **options):
