@@ -100,7 +100,7 @@ def prune_pictures(
         raise BadInputError("--per-class means nothing without --by.", "Give --by METHOD as well.")
     wanted = _options(settings, pictures)
     pilot = run_probes(pictures, settings, wanted, on_progress)
-    strategy, why = settings.strategy, f"--strategy {settings.strategy}"
+    strategy, why = settings.strategy, _said_of_given(pictures, settings, pilot)
     if strategy == "auto":
         decided = pilot or _unprobed(pictures, settings, wanted)
         strategy, why = decided.strategy, decided.why
@@ -212,17 +212,34 @@ def _options(settings: PruneConfig, pictures: Corpus) -> PruneOptions:
     )
 
 
+def _said_of_given(pictures: Corpus, settings: PruneConfig, pilot: Pilot | None) -> str:
+    """What probes say of the strategy that was given, or that it was not tested, and why not."""
+    given = f"--strategy {settings.strategy} was given."
+    if pilot is not None:
+        return f"{given} {pilot.verdict(settings.strategy)}"
+    what = "hard or easy is" if settings.strategy == "random" else "it is"
+    return (
+        f"{given} Whether {what} better than random was not tested on this corpus, as "
+        f"{_why_unprobed(pictures, settings)}."
+    )
+
+
 def _unprobed(pictures: Corpus, settings: PruneConfig, wanted: PruneOptions) -> Pilot:
     """What ``auto`` does where no probe was trained: it goes by the amount of data."""
     from selector.prune.corpus import prototype_count
     from selector.prune.pilot import by_amount
 
-    reason = "too few pictures could be trained and tested on"
-    if settings.probe == "none":
-        reason = "--probe none was given"
-    elif pictures.classes is None:
-        reason = "there are no classes"
-    elif pictures.distinct_classes < 2:
-        reason = "all pictures are of one class"
     count = prototype_count(wanted, pictures.readable, pictures.classes)
+    reason = _why_unprobed(pictures, settings)
     return by_amount(int(pictures.readable.sum()), count, reason)
+
+
+def _why_unprobed(pictures: Corpus, settings: PruneConfig) -> str:
+    """Why no probe was trained."""
+    if settings.probe == "none":
+        return "--probe none was given"
+    if pictures.classes is None:
+        return "there are no classes"
+    if pictures.distinct_classes < 2:
+        return "all pictures are of one class"
+    return "too few pictures could be trained and tested on"

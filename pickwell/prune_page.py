@@ -28,7 +28,6 @@ CLUSTERS = 16
 ROW = 6
 """Pictures at either end of a cluster."""
 PAIRS = 24
-GROUPS = 30
 BROKEN = 20
 
 
@@ -63,7 +62,10 @@ def _put_pictures(run: Run, pictures: Corpus, cards: Sequence[dict[str, Any]]) -
 def _page(
     run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig, command: str
 ) -> dict[str, Any]:
+    from pickwell.prune_balance import balance
+    from pickwell.prune_captions import captions
     from pickwell.prune_plots import distances, probe_curve
+    from pickwell.prune_probes import probe_blocks
 
     pruned = made.pruned
     cards: list[dict[str, Any]] = []
@@ -102,7 +104,8 @@ def _page(
                 "svg": _inline(probe_curve(made.pilot)),
                 "caption": "Probes on frozen vectors, tested on pictures held out"
                 f" ({settings.probe_seeds} seeds, gains paired by seed; bars are 95 % intervals"
-                f" over seeds); on the left, of {made.pilot.part}.",
+                " over seeds, those of an accuracy cut off at 0 and 100 %); on the left, of"
+                f" {made.pilot.part}; marks stand side by side so that none hides another.",
             },
         )
     page = {
@@ -129,8 +132,8 @@ def _page(
         "pairs": _pairs(made, card),
         "recall": made.recall,
         "plots": plots,
-        "probes": [] if made.pilot is None else made.pilot.table(),
-        "balance": _balance(pictures, made, stays),
+        "probes": [] if made.pilot is None else probe_blocks(made.pilot),
+        "balance": balance(pictures, made, stays),
         "robustness": made.robustness,
         "broken": [
             {"id": id_, "reason": reason}
@@ -140,6 +143,10 @@ def _page(
         "limits": _limits(made, settings),
     }
     _put_pictures(run, pictures, cards)
+    for tile, text in zip(
+        cards, captions([tile["label"] or tile["id"] for tile in cards]), strict=True
+    ):
+        tile["caption"] = text
     return page
 
 
@@ -227,6 +234,8 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
     """Duplicates beside what stands for them, the least similar first: those to be doubted."""
     import numpy as np
 
+    from pickwell.prune_captions import below_one
+
     found = made.pruned.duplicates
     if found is None:
         return []
@@ -238,7 +247,7 @@ def _pairs(made: PrunedCorpus, card: Any) -> list[dict[str, Any]]:
         {
             "goes": card(found.rows[row]),
             "stays": card(found.rivals[row]),
-            "cosine": float(found.similarity[row]),
+            "cosine": below_one(float(found.similarity[row])),
         }
         for row in half + rest
     ]
@@ -257,53 +266,6 @@ def _one_for_each(
             met.add(int(rivals[row]))
             taken.append(row)
     return taken
-
-
-def _balance(pictures: Corpus, made: PrunedCorpus, stays: np.ndarray) -> list[dict[str, Any]]:
-    """Classes, where there are any, and clusters, each before and after."""
-    prototypes = made.pruned.prototypes
-    by, floors = made.pruned.selection.parameters["balance_by"], made.pruned.kept.floors
-    known, found = pictures.readable, []
-    if pictures.classes is not None:
-        held = floors if by == "labels" else {}
-        groups = _groups(pictures.classes, pictures.class_names, known, stays, held)
-        found.append({"noun": "class", "groups": groups})
-    if not prototypes.names:  # class means are the classes
-        names = [f"prototype {n}" for n in range(len(prototypes.centres))]
-        held = floors if by == "clusters" else {}
-        groups = _groups(prototypes.labels, names, known, stays, held)
-        found.append({"noun": "cluster", "groups": groups})
-    return found
-
-
-def _groups(
-    numbers: np.ndarray,
-    names: Sequence[str],
-    known: np.ndarray,
-    stays: np.ndarray,
-    floors: dict[int, int],
-) -> list[dict[str, Any]]:
-    """Groups before and after, those that lost most first; of many both ends."""
-    import numpy as np
-
-    known = known & (numbers >= 0)
-    before = np.bincount(numbers[known], minlength=len(names))
-    after = np.bincount(numbers[known & stays], minlength=len(names))
-    shares = after / np.maximum(before, 1)
-    order = np.argsort(shares, kind="stable")
-    order = order[before[order] > 0]
-    if len(order) > GROUPS:
-        order = np.concatenate([order[: GROUPS // 2], order[-GROUPS // 2 :]])
-    return [
-        {
-            "name": names[n],
-            "before": int(before[n]),
-            "after": int(after[n]),
-            "share": float(shares[n]),
-            "floor": floors.get(int(n)),
-        }
-        for n in order
-    ]
 
 
 def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:

@@ -70,12 +70,29 @@ class Pilot:
         trials: Every probe.
         pool: Rows that could be trained on, of which the trials are a part, where they are more
             than ``run_pilot`` takes; else 0.
+        evidence: The gains at the fraction asked for and the largest size, in words.
+        better: Strategies whose gain there has its whole 95 % interval above zero.
+        worse: The same, below zero.
     """
 
     strategy: Strategy
     why: str
     trials: tuple[Trial, ...] = field(default=())
     pool: int = 0
+    evidence: str = ""
+    better: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+
+    def verdict(self, strategy: str) -> str:
+        """What the probes say of a strategy that was given rather than found, beside random."""
+        if strategy == "random":
+            better = " and ".join(self.better)
+            said = f"{better} better" if better else "neither hard nor easy better"
+        elif strategy in self.better:
+            said = "it better"
+        else:
+            said = "it worse" if strategy in self.worse else "it no better"
+        return f"Probes found {said} than random. {self.evidence}"
 
     @property
     def part(self) -> str:
@@ -89,7 +106,8 @@ class Pilot:
         """One line for each size, fraction and strategy: mean accuracy, and the gain over random.
 
         Gains are paired by seed; ``low`` and ``high`` are their 95 % interval over seeds (Student's
-        t), ``accuracy_low`` and ``accuracy_high`` that of the accuracy by itself.
+        t), ``accuracy_low`` and ``accuracy_high`` that of the accuracy by itself, cut off at 0 and
+        1, which no accuracy leaves.
         """
         lines = []
         cells: dict[tuple[float, float, str], list[Trial]] = {}
@@ -99,16 +117,16 @@ class Pilot:
             mine = {trial.seed: trial.accuracy for trial in here}
             other = {t.seed: t.accuracy for t in cells.get((share, fraction, "random"), [])}
             gain, low, high = gain_over(mine, other)
-            accuracy_mean, accuracy_low, accuracy_high = _mean(np.array(list(mine.values())))
+            right, right_low, right_high = _mean(np.array(list(mine.values())))
             lines.append(
                 {
                     "share": share,
                     "rows": round(float(np.mean([trial.rows for trial in here]))),
                     "fraction": fraction,
                     "strategy": strategy,
-                    "accuracy": accuracy_mean,
-                    "accuracy_low": accuracy_low,
-                    "accuracy_high": accuracy_high,
+                    "accuracy": right,
+                    "accuracy_low": float(np.maximum(right_low, 0.0)),
+                    "accuracy_high": float(np.minimum(right_high, 1.0)),
                     "gain": gain,
                     "low": low,
                     "high": high,
@@ -310,18 +328,23 @@ def _decided(trials: tuple[Trial, ...], fraction: float, pool: int = 0) -> Pilot
     size = lines[0]["rows"]
     prototypes = next(t.prototypes for t in trials if t.share == share)
     amount = f"{size / prototypes:,.0f} images per prototype"
-    told = "; ".join(
+    gains = "; ".join(
         f"keep {line['strategy']} {100 * line['gain']:+.1f} points "
         f"({100 * line['low']:+.1f} to {100 * line['high']:+.1f})"
         for line in lines
     )
     evidence = (
         f"Probes on {fraction:.0%} of {size:,} images ({amount}, {lines[0]['seeds']} seeds), "
-        f"beside random picks: {told}."
+        f"beside random picks: {gains}."
     )
     if size < pool:
         evidence += f" The {size:,} were drawn from {pool:,}: the whole of them was not probed."
+    told: dict[str, Any] = {
+        "evidence": evidence,
+        "better": tuple(line["strategy"] for line in lines if line["low"] > 0),
+        "worse": tuple(line["strategy"] for line in lines if line["high"] < 0),
+    }
     if best["low"] > 0:
-        return Pilot(best["strategy"], f"Keep {best['strategy']}. {evidence}", trials, pool)
+        return Pilot(best["strategy"], f"Keep {best['strategy']}. {evidence}", trials, pool, **told)
     why = f"Neither hard nor easy is better than random, so random. {evidence}"
-    return Pilot("random", why, trials, pool)
+    return Pilot("random", why, trials, pool, **told)

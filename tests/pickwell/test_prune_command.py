@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def test_from_a_folder_to_lists_a_report_and_another_share(
     page = (folder / "report.html").read_text()
     assert "pictures stay" in page and page.count("data:image/webp") > 60 and "broken.png" in page
     assert "No probe was trained" not in page and str(tmp_path / "cache") not in page
+    assert "all of those that are not held out" in page and "<td></td>" not in page
+    assert re.search(r"<tfoot>\s*<tr><th scope=\"row\">all</th><td>160</td><td>96</td>", page)
     told = json.loads((folder / "evidence.json").read_text())
     assert {line["strategy"] for line in told["probes"]} == {"hard", "easy", "random"}
     assert told["why"] in done.stdout

@@ -32,14 +32,21 @@ def test_gains_are_paired_by_seed():
 
 
 def test_accuracies_have_intervals_of_their_own():
-    table = Pilot("random", "", trials([0.6, 0.8], [0.5, 0.5], [0.4, 0.6])).table()
+    table = Pilot("random", "", trials([0.60, 0.62], [0.5, 0.5], [0.40, 0.42])).table()
     lines = {line["strategy"]: line for line in table}
     half = {name: line["accuracy_high"] - line["accuracy"] for name, line in lines.items()}
-    # s = 0.1414, t(0.975, 1) = 12.706
+    # s = 0.01414, t(0.975, 1) = 12.706
     for name in ("hard", "random"):
-        assert half[name] == pytest.approx(12.7062 * 0.1, rel=1e-4)
-    assert lines["hard"]["accuracy_low"] == pytest.approx(0.7 - 1.27062, rel=1e-4)
+        assert half[name] == pytest.approx(12.7062 * 0.01, rel=1e-4)
+    assert lines["hard"]["accuracy_low"] == pytest.approx(0.61 - 0.127062, rel=1e-4)
     assert half["easy"] == 0 and lines["hard"]["gain"] == pytest.approx(0.2)
+
+
+def test_intervals_of_accuracies_end_at_nothing_and_at_everything():
+    table = Pilot("random", "", trials([0.6, 1.0], [0.1, 0.9], [0.9])).table()
+    ends = {line["strategy"]: (line["accuracy_low"], line["accuracy_high"]) for line in table}
+    assert ends["hard"] == ends["easy"] == (0, 1)
+    assert all(map(math.isnan, ends["random"]))  # one seed says nothing, and is not made to
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,30 @@ def test_it_says_what_is_better_with_confidence(hard, easy, random, says):
     assert found.strategy == says and "keep hard" in found.why and "99 images per" in found.why
     smaller = trials(easy, hard, random, share=0.1)
     assert _decided(smaller + trials(hard, easy, random), 0.5).strategy == says  # the last size
+
+
+UP, DOWN, LEVEL = [0.80, 0.81, 0.82], [0.70, 0.71, 0.72], [0.75, 0.76, 0.77]
+
+
+@pytest.mark.parametrize(
+    ("hard", "easy", "given", "says"),
+    [
+        (UP, DOWN, "hard", "Probes found it better than random."),
+        (UP, DOWN, "easy", "Probes found it worse than random."),
+        (UP, DOWN, "random", "Probes found hard better than random."),
+        (UP, UP, "random", "Probes found hard and easy better than random."),
+        (LEVEL, DOWN, "hard", "Probes found it no better than random."),
+        (LEVEL, DOWN, "random", "Probes found neither hard nor easy better than random."),
+        ([0.99], [0.01], "hard", "Probes found it no better than random."),  # one seed
+    ],
+)
+def test_a_strategy_that_was_given_is_judged_at_the_size_and_fraction_asked_for(
+    hard, easy, given, says
+):
+    elsewhere = trials(easy, hard, LEVEL, share=0.1) + trials(easy, hard, LEVEL, fraction=0.2)
+    found = _decided(elsewhere + trials(hard, easy, LEVEL), 0.5)
+    assert found.verdict(given) == f"{says} {found.evidence}"
+    assert found.evidence in found.why and "on 50% of 99" in found.evidence
 
 
 def test_hard_pictures_that_are_mislabelled_lose():
