@@ -55,6 +55,7 @@ def prune(
         BadInputError: Where corpus or options cannot be used.
     """
     from pickwell.prune_files import write_folder
+    from pickwell.pruned_before import told_anew, was_pruned
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import refuse_foreign_selection
 
@@ -70,6 +71,9 @@ def prune(
         pictures = corpus_of(run, settings.group)
         over = passes(pictures, settings)
         made = prune_pictures(pictures, folder, settings, on_progress, over)
+        if was_pruned(corpus):
+            anew = told_anew(Path(corpus), run, settings)
+            made = replace(made, remarks=(anew, *made.remarks))
         write_folder(work, run, source, pictures, made, settings, on_progress)
     return made
 

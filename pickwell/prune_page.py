@@ -121,6 +121,7 @@ def _page(
         ],
         "strategy": made.strategy,
         "lead": made.why,
+        "remarks": made.remarks,
         "facts": _facts(run, pictures, made, settings),
         "pairs_first": funnel["duplicate"] > funnel["not chosen"],
         "stays": [card(row) for row in first],

@@ -171,7 +171,8 @@ def _tell(made: PrunedCorpus) -> None:
     ):
         table.add_row(words, f"{funnel[stage]:,}")
     screen.print(table)
-    screen.print(made.why, markup=False, soft_wrap=True)
+    for line in (*made.remarks, made.why):
+        screen.print(line, markup=False, soft_wrap=True)
     if made.recall is not None:
         anywhere, inside = made.recall
         screen.print(

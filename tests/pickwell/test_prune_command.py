@@ -85,6 +85,11 @@ def test_from_a_folder_to_lists_a_report_and_another_share(
         "prune", folder, "--out", "fewer", "--keep", "0.3", "--strategy", "easy", "--probe", "none"
     )
     assert second.returncode == 0, second.stderr
+    anew = "All 161 pictures of the corpus of "
+    assert anew in second.stdout and "are judged anew, also the 64 that went;" in second.stdout
+    assert "--duplicates 0.999, --probe-seeds 2 of then are not: give them again" in second.stdout
+    assert anew not in done.stdout
+    assert anew in (tmp_path / "fewer" / "report.html").read_text()
     told = json.loads((tmp_path / "fewer" / "evidence.json").read_text())
     overlaps = {one["prototypes"]: one["overlap"] for one in told["prototypes"]}
     assert overlaps[3] == 1.0 and set(overlaps) == {3, 9, 30} and told["probes"] == []
@@ -108,7 +113,8 @@ def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     prune(pictures, tmp_path / "a", cache=cache, group="([0-9])", **options)
 
     def group_of(name, **given):
-        prune(tmp_path / "a", tmp_path / name, keep=0.3, **options, **given)
+        made = prune(tmp_path / "a", tmp_path / name, keep=0.3, **options, **given)
+        assert ("--group '([0-9])'" in made.remarks[0]) == (not given)
         return json.loads((tmp_path / name / "manifest.json").read_text())["options"]["group"]
 
     assert group_of("b") == "([0-9])"
