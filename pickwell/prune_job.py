@@ -55,7 +55,7 @@ def prune(
         BadInputError: Where corpus or options cannot be used.
     """
     from pickwell.prune_files import write_folder
-    from pickwell.pruned_before import told_anew, was_pruned
+    from pickwell.pruned_before import home_of, told_anew, was_pruned
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import refuse_foreign_selection
 
@@ -74,7 +74,7 @@ def prune(
         if was_pruned(corpus):
             anew = told_anew(Path(corpus), run, settings)
             made = replace(made, remarks=(anew, *made.remarks))
-        write_folder(work, run, source, pictures, made, settings, on_progress)
+        write_folder(work, run, source, pictures, made, settings, on_progress, home_of(corpus))
     return made
 
 

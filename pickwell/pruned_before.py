@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_cards.counted import counted
+from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.prune_corpus import RUN
 
 if TYPE_CHECKING:
     from scoring.run import Run
 
-MANIFEST = "manifest.json"
+MANIFEST, STARTED_IN = "manifest.json", "started_in"
 _GIVEN_ANEW = (
     *("prototypes", "supervised", "balance", "balance_by", "random_share", "duplicates"),
     *("duplicates_share", "duplicates_first", "chains", "by", "per_class", "strategy"),
@@ -53,6 +56,61 @@ def told_anew(before: Path, run: Run, settings: PruneConfig) -> str:
         f"{line} {', '.join(lost)} of then {'is' if one else 'are'} not: give "
         f"{'it' if one else 'them'} again to have {'it' if one else 'them'} hold."
     )
+
+
+def home_of(corpus: str | Path) -> Path:
+    """The folder that relative paths in the run of a corpus start from.
+
+    Args:
+        corpus: Pictures, or a corpus pruned before, whose manifest says where that was.
+    """
+    here = Path.cwd().resolve()
+    if not was_pruned(corpus):
+        return here
+    told = manifest_of(Path(corpus)).get(STARTED_IN)
+    return (Path(corpus).resolve() / told).resolve() if isinstance(told, str) else here
+
+
+def started_in(home: Path, folder: Path) -> dict[str, str]:
+    """That folder for the manifest of ``folder``, seen from it: both may move together."""
+    return {STARTED_IN: os.path.relpath(home, folder.resolve())}
+
+
+def found_again(corpus: Path, path: str) -> str:
+    """The pictures of a corpus pruned before.
+
+    Args:
+        corpus: The pruned corpus.
+        path: As its run names them.
+
+    Returns:
+        The same path where it starts from the working folder; else an absolute one.
+
+    Raises:
+        BadInputError: There is nothing.
+    """
+    if path.startswith("hf://") or Path(path).is_absolute():
+        places = [path]
+    else:
+        home = home_of(corpus)
+        away = home != Path.cwd().resolve()
+        places = [str(home / path), path] if away else [path]
+    for place in places:
+        if path.startswith("hf://") or _fixed_part(place).exists():
+            return place
+    seen = "" if Path(path).is_absolute() else f", as seen from {home_of(corpus)}"
+    raise BadInputError(
+        f"The pictures of {corpus} are not where they were: {corpus / RUN / 'run.json'} names"
+        f" {path}{seen}, and nothing is there.",
+        "Put them back, or type the command in the folder that this path starts from, or prune from"
+        " the pictures again.",
+    )
+
+
+def _fixed_part(path: str) -> Path:
+    """What of a path stands before its first brace or wildcard."""
+    fixed = re.split(r"[{*?\[]", path, maxsplit=1)[0]
+    return Path(path) if fixed == path else Path(fixed + "x").parent
 
 
 def manifest_of(before: Path) -> dict[str, Any]:

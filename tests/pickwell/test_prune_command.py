@@ -121,6 +121,29 @@ def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     assert group_of("c", group=".*") == ".*"
 
 
+def test_a_pruned_corpus_works_from_any_folder(pictures, cache, tmp_path, monkeypatch):
+    options = {"cache": cache, "strategy": "hard", "probe": "none", "robust": False}
+    (tmp_path / "work").mkdir()
+    shutil.copytree(pictures, tmp_path / "work" / "photos")
+    monkeypatch.chdir(tmp_path / "work")
+    prune("photos", "pruned", **options)
+    assert json.loads(Path("pruned/manifest.json").read_text())["started_in"] == ".."
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    prune(tmp_path / "work" / "pruned", "half", keep=0.5, **options)
+    (tmp_path / "work").rename(tmp_path / "moved")  # pictures and pruned corpus together
+    made = prune("../moved/pruned", "count", count=8, copy_records=True, **options)
+    assert len(list(Path("count/data").rglob("*.png"))) == len(made.pruned.selection.ids) == 8
+    assert f"pickwell prune {tmp_path / 'moved' / 'photos'} " in Path("count/README.md").read_text()
+    (tmp_path / "moved" / "photos").rename(tmp_path / "moved" / "gone")
+    with pytest.raises(BadInputError) as caught:
+        prune("../moved/pruned", "again", **options)
+    assert "run.json names photos, as seen from " in caught.value.message
+    monkeypatch.chdir(tmp_path / "moved")
+    (tmp_path / "moved" / "gone").rename(tmp_path / "moved" / "photos")
+    prune("../elsewhere/count", "chained", keep=0.5, **options)  # made from what had moved
+
+
 def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     made = prune(
         pictures, tmp_path / "out", cache=cache, count=12, strategy="moderate", probe="none",
