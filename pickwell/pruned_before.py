@@ -17,7 +17,7 @@ from pickwell.prune_corpus import RUN
 if TYPE_CHECKING:
     from scoring.run import Run
 
-MANIFEST, STARTED_IN = "manifest.json", "started_in"
+MANIFEST, STARTED_IN, PICTURES = "manifest.json", "started_in", "pictures.parquet"
 _GIVEN_ANEW = (
     *("prototypes", "supervised", "balance", "balance_by", "random_share", "duplicates"),
     *("duplicates_share", "duplicates_first", "chains", "by", "per_class", "strategy"),
@@ -29,6 +29,39 @@ _GIVEN_ANEW = (
 def was_pruned(corpus: str | Path) -> bool:
     """Whether a corpus is a folder with a run of pictures in it, rather than pictures."""
     return not str(corpus).startswith("hf://") and (Path(corpus) / RUN / "run.json").is_file()
+
+
+def is_pruned(folder: Path) -> bool:
+    """Whether a folder is what ``prune`` writes: a selection of pictures."""
+    return (folder / PICTURES).is_file() and (folder / "selection.parquet").is_file()
+
+
+def place_of(folder: Path, id: str) -> str:
+    """Class, prototype and distance of a picture of a pruned corpus, on one line.
+
+    Args:
+        folder: The pruned corpus.
+        id: A picture of it.
+
+    Raises:
+        BadInputError: The table cannot be read, or lacks the picture.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / PICTURES
+    try:
+        found = pq.read_table(path, filters=[("id", "==", id)]).to_pylist()
+        row = found[0]
+        said = [] if row["label"] is None else [f"class {row['label']}"]
+        if row["prototype"] is not None:
+            said.append(f"prototype {row['prototype']}, distance {row['distance']:.3f}")
+    except (pa.ArrowException, OSError, LookupError) as error:
+        raise BadInputError(
+            f"{path} cannot be read, or lacks {id}: {error}.",
+            "Prune again: pickwell prune CORPUS --out NEW",
+        ) from error
+    return "; ".join(said)
 
 
 def told_anew(before: Path, run: Run, settings: PruneConfig) -> str:

@@ -80,6 +80,20 @@ def test_from_a_folder_to_lists_a_report_and_another_share(
     assert {line["strategy"] for line in told["probes"]} == {"hard", "easy", "random"}
     assert told["why"] in done.stdout
     assert told["strategy"] != "random" or told["prototypes"] == []  # random has none to change
+    gone = next(id_ for id_ in removed if not id_.startswith("box/"))
+    row = next(row for row in table if row["id"] == gone)
+    why = pickwell_here("explain", folder, gone)
+    assert why.returncode == 0 and why.stderr == "" and "quality" not in why.stdout
+    lies = f"class {row['label']}; prototype {row['prototype']}, distance {row['distance']:.3f}"
+    assert lies in why.stdout
+    unknown = pickwell_here("explain", folder, "box/copy-99.png")
+    assert "box/copy-9.png" in unknown.stderr and "report.html" not in unknown.stderr
+    for words, says in (
+        (("report", folder), "`pickwell prune` writes its report itself"),
+        (("select", folder, "--out", "new"), f"pickwell prune {folder} --out NEW"),
+    ):
+        refused = pickwell_here(*words)
+        assert refused.returncode == 2 and says in refused.stderr
     # another share of the same corpus: no picture is read again
     second = pickwell_here(
         "prune", folder, "--out", "fewer", "--keep", "0.3", "--strategy", "easy", "--probe", "none"
