@@ -98,14 +98,19 @@ def open_corpus(
     """The run of a corpus: made in ``folder``, or taken over from a corpus pruned before."""
     import shutil
 
+    from pickwell.pruned_before import found_again, home_of, was_pruned
     from scoring.run import Run
 
-    before = Path(corpus) / RUN if not str(corpus).startswith("hf://") else None
-    if before is not None and (before / "run.json").is_file():
-        shutil.copytree(before, folder)
+    if was_pruned(corpus):
+        shutil.copytree(Path(corpus) / RUN, folder)
         run = Run.open(folder)
         settings = _as_before(settings, run)
-        source = open_source_of(run.manifest["input"]["path"], settings, run.manifest["input"])
+        described = run.manifest["input"]
+        path = found_again(Path(corpus), described["path"])
+        if settings.images is not None and not settings.images.is_absolute():
+            images = home_of(corpus) / settings.images
+            settings = settings.model_copy(update={"images": images})
+        source = open_source_of(path, settings, described)
         on_source(source)
         return run, source, settings
     source = open_source_of(corpus, settings)

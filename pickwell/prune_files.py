@@ -34,6 +34,7 @@ def write_folder(
     made: PrunedCorpus,
     settings: PruneConfig,
     on_progress: Progress,
+    home: Path,
 ) -> None:
     """Write everything of a pruned corpus but its run, which is there.
 
@@ -45,8 +46,10 @@ def write_folder(
         made: What stays and goes.
         settings: How.
         on_progress: Called with stage, done and expected count.
+        home: Folder that relative paths of the run start from.
     """
     from pickwell.prune_page import write_prune_page
+    from pickwell.pruned_before import started_in
     from pickwell.selection_files import write_manifest, write_table
 
     on_progress("write", 0, None)
@@ -55,7 +58,8 @@ def write_folder(
     outputs.append(_write_prototypes(work, made))
     outputs += _write_lists(work, made)
     outputs.append(_write_evidence(work, made))
-    command = prune_command(run.manifest["input"]["path"], made.folder, settings, made.strategy)
+    corpus = source.given if source.hub else str(source.path)
+    command = prune_command(corpus, made.folder, settings, made.strategy)
     if settings.copy_records:
         wanted = _rows_to_copy(source, run, made)
         records = source.copy_rows(wanted, work / "data", copy_images=settings.copy_images)
@@ -68,6 +72,7 @@ def write_folder(
         outputs=outputs,
         content={
             "run": str(made.folder / RUN),
+            **started_in(home, made.folder),
             "input": run.manifest["input"] | {"files": len(run.manifest["input"]["files"])},
             "models": run.manifest["models"],
             "options": settings.model_dump(mode="json"),

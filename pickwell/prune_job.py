@@ -55,6 +55,8 @@ def prune(
         BadInputError: Where corpus or options cannot be used.
     """
     from pickwell.prune_files import write_folder
+    from pickwell.prune_remarks import lost_classes
+    from pickwell.pruned_before import home_of, told_anew, was_pruned
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import refuse_foreign_selection
 
@@ -70,7 +72,9 @@ def prune(
         pictures = corpus_of(run, settings.group)
         over = passes(pictures, settings)
         made = prune_pictures(pictures, folder, settings, on_progress, over)
-        write_folder(work, run, source, pictures, made, settings, on_progress)
+        anew = [told_anew(Path(corpus), run, settings)] if was_pruned(corpus) else []
+        made = replace(made, remarks=(*anew, *lost_classes(pictures, made.pruned)))
+        write_folder(work, run, source, pictures, made, settings, on_progress, home_of(corpus))
     return made
 
 

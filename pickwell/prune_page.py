@@ -124,6 +124,8 @@ def _page(
         ],
         "strategy": made.strategy,
         "lead": made.why,
+        "short": pruned.selection.parameters.get("shortfall"),
+        "remarks": made.remarks,
         "facts": _facts(run, pictures, made, settings),
         "pairs_first": funnel["duplicate"] > funnel["not chosen"],
         "stays": [card(row) for row in first],

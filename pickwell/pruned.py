@@ -24,6 +24,7 @@ class PrunedCorpus:
         pilot: The probes; ``None``: none were trained.
         robustness: Other numbers of prototypes.
         recall: Of duplicates: pictures of a sample that have one anywhere, and in their cluster.
+        remarks: What the user should know beside it, a sentence or two each.
     """
 
     folder: Path
@@ -33,3 +34,4 @@ class PrunedCorpus:
     pilot: Pilot | None
     robustness: list[Robustness]
     recall: tuple[int, int] | None
+    remarks: tuple[str, ...] = ()

@@ -189,6 +189,7 @@ def _gather(
     # hashes of what goes to the hub, not of what lies in the selection folder
     outputs = [entry(stage / path, Path(path)) for path in sorted([*paths, "README.md"])]
     told = without_local_paths(manifest, known) | {"outputs": outputs}
+    told.pop("started_in", None)  # names folders of this machine
     (stage / "manifest.json").write_text(
         json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8"
     )

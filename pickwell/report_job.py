@@ -116,12 +116,18 @@ def report_again(
     Raises:
         BadInputError: If the folder or its run is not there any more, or the run has changed.
     """
+    from pickwell.pruned_before import is_pruned
     from pickwell.selection_files import open_selection
     from pickwell.selection_job import compare
     from scoring.reference.base import manifest_of
     from scoring.run import Run
 
     selection = open_selection(folder)
+    if is_pruned(folder):
+        raise BadInputError(
+            f"{folder} is a pruned corpus; `pickwell prune` writes its report itself.",
+            f"Open {folder / 'report.html'}; the command at its foot writes it again.",
+        )
     manifest = manifest_of(folder, "manifest.json")
     if "runs" in manifest:
         from pickwell.extend_job import report_extended

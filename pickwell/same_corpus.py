@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.prune_corpus import READING, RUN, open_source_of
+from pickwell.pruned_before import was_pruned
 
 if TYPE_CHECKING:
     from scoring.run import Run
@@ -26,18 +27,14 @@ def refuse_other_corpus(run: Run, corpus: str | Path, settings: PruneConfig) -> 
     Raises:
         BadInputError: Naming what differs.
     """
-    differs = _of_pruned(run, Path(corpus) / RUN) if _was_pruned(corpus) else None
-    if not _was_pruned(corpus):
+    differs = _of_pruned(run, Path(corpus) / RUN) if was_pruned(corpus) else None
+    if not was_pruned(corpus):
         differs = _of_options(run, settings) or _of_input(run, corpus, settings)
     if differs is not None:
         raise BadInputError(
             f"{run.folder} was made otherwise: {differs}.",
             "Name a new folder with --out, or remove the old one to begin anew.",
         )
-
-
-def _was_pruned(corpus: str | Path) -> bool:
-    return not str(corpus).startswith("hf://") and (Path(corpus) / RUN / "run.json").is_file()
 
 
 def _of_pruned(run: Run, before: Path) -> str | None:

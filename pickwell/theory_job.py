@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from data_cards.errors import BadInputError
+from selector.prune.streams import one_thread_each
 from selector.prune.theory import Keep, Solution, solve
 from selector.prune.theory_frontier import Best, best_fraction, crossover
 from selector.prune.theory_simulation import Simulated, simulate
@@ -69,12 +70,14 @@ def theory(
     dimension: int = 200,
     seed: int = 0,
     on_progress: Progress | None = None,
+    on_row: Callable[[float, Sequence[Point], Best], None] | None = None,
+    on_angle: Callable[[float, Mapping[float, float | None]], None] | None = None,
 ) -> Theory:
     """Solve the teacher-student perceptron of data pruning (arXiv 2206.14486).
 
     Args:
-        out: Folder for ``theory.json``, ``theory.csv``, ``figure1.svg`` and ``figure2.svg``;
-            ``None``: nothing is written or drawn.
+        out: Folder for ``theory.json``, ``theory.csv``, ``figure1.svg`` and, where an
+            angle is above 0, ``figure2.svg``; ``None``: nothing is written or drawn.
         alphas: Kept samples per dimension.
         fractions: Kept fractions, in (0, 1].
         thetas: Angles between probe and teacher, degrees, 0 (perfect) to 90 (useless).
@@ -84,6 +87,8 @@ def theory(
         dimension: Of their inputs.
         seed: Of their data.
         on_progress: Called with ``(stage, done, total)``.
+        on_row: Called with angle, points and best fraction of an alpha as soon as they are known.
+        on_angle: Called with an angle and its crossovers (fraction to samples per dimension).
 
     Returns:
         The solutions.
@@ -98,31 +103,29 @@ def theory(
     if folder is not None:
         _check_plots()
     tell = on_progress or (lambda *_: None)
+    row_told = on_row or (lambda *_: None)
+    angle_told = on_angle or (lambda *_: None)
     total = len(thetas) * len(alphas) * len(fractions)
-    points = []
-    for theta in thetas:
-        for alpha in alphas:
-            for fraction in fractions:
-                solution = solve(alpha, fraction, theta=theta, keep=keep)
-                found = None
-                if draws:
-                    found = simulate(
-                        alpha, fraction, theta=theta, keep=keep,
-                        dimension=dimension, draws=draws, seed=seed,
-                    )  # fmt: skip
-                points.append(Point(solution, found))
-                tell("solving", len(points), total)
-    best = {}
-    for theta in thetas:
-        for alpha in alphas:
-            best[theta, alpha] = best_fraction(alpha, theta=theta, keep=keep, smallest=smallest)
-            tell("best fractions", len(best), len(thetas) * len(alphas))
-    crossovers = {}
     pruned = [fraction for fraction in fractions if fraction < 1]
-    for theta in thetas:
-        for fraction in pruned:
-            crossovers[theta, fraction] = crossover(fraction, theta=theta)
-            tell("hard or easy", len(crossovers), len(thetas) * len(pruned))
+    points: list[Point] = []
+    best: dict[tuple[float, float], Best] = {}
+    crossovers: dict[tuple[float, float], float | None] = {}
+    with one_thread_each():  # products of two rows: threads wait for each other
+        for theta in thetas:
+            for alpha in alphas:
+                row = []
+                for fraction in fractions:
+                    row.append(_point(alpha, fraction, theta, keep, draws, dimension, seed))
+                    tell("solving", len(points) + len(row), total)
+                points += row
+                found = best_fraction(alpha, theta=theta, keep=keep, smallest=smallest)
+                best[theta, alpha] = found
+                tell("best fractions", len(best), len(thetas) * len(alphas))
+                row_told(theta, row, found)
+            for fraction in pruned:
+                crossovers[theta, fraction] = crossover(fraction, theta=theta)
+                tell("hard or easy", len(crossovers), len(thetas) * len(pruned))
+            angle_told(theta, {fraction: crossovers[theta, fraction] for fraction in pruned})
     made = Theory(
         points=tuple(points),
         best=best,
@@ -143,6 +146,20 @@ def theory(
     if folder is not None:
         _write(made, folder, tell)
     return made
+
+
+def _point(
+    alpha: float, fraction: float, theta: float, keep: Keep, draws: int, dimension: int, seed: int
+) -> Point:
+    solution = solve(alpha, fraction, theta=theta, keep=keep)
+    if not draws:
+        return Point(solution)
+    return Point(
+        solution,
+        simulate(
+            alpha, fraction, theta=theta, keep=keep, dimension=dimension, draws=draws, seed=seed
+        ),
+    )
 
 
 def _check_plots() -> None:
@@ -173,7 +190,8 @@ def _write(made: Theory, folder: Path, tell: Progress) -> None:
             for (theta, fraction), found in made.crossovers.items()
         ],
     }
-    drawn = figures(made, tell)
+    with one_thread_each():
+        drawn = figures(made, tell)
     for name, svg in drawn.items():
         with replacing(folder / f"{name}.svg", "w") as file:
             file.write(svg)

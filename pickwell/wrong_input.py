@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_cards.errors import BadInputError
+from pickwell.pruned_before import is_pruned
 
 Asked = Literal["run", "selection"]
 MARKS: dict[Asked, str] = {"run": "run.json", "selection": "selection.parquet"}
@@ -58,6 +59,11 @@ def _the_other(path: Path, kind: Asked) -> BadInputError:
         return BadInputError(
             f"{path} is a run, not a selection.",
             f"Choose from it first: {_typed('select', path)} --out {_name(path, 'chosen')}",
+        )
+    if is_pruned(path):
+        return BadInputError(
+            f"{path} is a corpus of pictures that `pickwell prune` wrote, not a run of pairs.",
+            f"Choose another part of its pictures: {_typed('prune', path)} --out NEW --keep 0.5",
         )
     run = _run_of(path)
     return BadInputError(

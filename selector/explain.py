@@ -14,8 +14,8 @@ from data_cards.errors import BadInputError
 from selector.outcome import number
 from selector.selection import Selection
 
-SEARCHED_IDS = 20_000
-"""Ids compared letter by letter when an unknown one is asked for."""
+SEARCHED_IDS = 50_000
+"""Ids compared letter by letter when an unknown one is asked for; of more, those as long."""
 SHOWN = 5
 
 
@@ -52,19 +52,26 @@ def explain(selection: Selection, id: str) -> Explanation:
     if at < 0:
         close = _closest(table["id"], str(id))
         near = "The closest ids are" if close else "Ids look like this"
+        search = "" if _pruned(selection) else ", and the search of report.html finds them"
         shown = close or table["id"].slice(0, SHOWN).to_pylist()
         raise BadInputError(
             f"no sample has the id {id!r}",
-            f"{near}: {', '.join(shown)}. All are in the column `id` of selection.parquet, and the "
-            "search of report.html finds them.",
+            f"{near}: {', '.join(shown)}. All are in the column `id` of selection.parquet{search}.",
         )
     row = table.slice(at, 1).to_pylist()[0]
     picked = pc.sum(pc.equal(table["stage"], "chosen")).as_py() or 0
     head = f"{row['id']}: {row['stage']}"
     if row["rank"] is not None:
         head += f", pick {row['rank']:,} of {picked:,}"
-    lines = [head, row["reason"], *_standing(table, row), *_rival(table, row), *_copies(table, row)]
+    # what prune ranks by is no quality, and its reason tells the distance already
+    stands = [] if _pruned(selection) else _standing(table, row)
+    lines = [head, row["reason"], *stands, *_rival(selection, row), *_copies(table, row)]
     return Explanation(row["id"], row["stage"], tuple(lines))
+
+
+def _pruned(selection: Selection) -> bool:
+    """Whether it is a corpus of pictures that was pruned: its rows lie at prototypes."""
+    return "prototypes" in selection.parameters
 
 
 def _standing(table: pa.Table, row: dict[str, Any]) -> list[str]:
@@ -83,12 +90,14 @@ def _standing(table: pa.Table, row: dict[str, Any]) -> list[str]:
     return [line]
 
 
-def _rival(table: pa.Table, row: dict[str, Any]) -> list[str]:
+def _rival(selection: Selection, row: dict[str, Any]) -> list[str]:
     """The sample that stands in its place."""
     if row["rival"] is None:
         return []
+    table = selection.table
     other = table.slice(pc.index(table["id"], row["rival"]).as_py(), 1).to_pylist()[0]
-    quality = "" if other["quality"] is None else f", quality {number(other['quality'])}"
+    known = other["quality"] is not None and not _pruned(selection)
+    quality = f", quality {number(other['quality'])}" if known else ""
     rank = f", pick {other['rank']:,}" if other["rank"] is not None else f", {other['stage']}"
     who = f"{other['id']}{rank}{quality}"
     cosine = f"cosine {row['similarity']:.3f}"
@@ -109,13 +118,12 @@ def _copies(table: pa.Table, row: dict[str, Any]) -> list[str]:
 
 
 def _closest(ids: pa.ChunkedArray, wanted: str) -> list[str]:
-    """A few ids that look like the one asked for."""
-    holding = ids.filter(pc.match_substring(ids, wanted, ignore_case=True)).slice(0, SHOWN)
-    if len(holding):
-        return holding.to_pylist()
-    length = pc.utf8_length(ids)
-    similar = pc.and_(
-        pc.greater_equal(length, len(wanted) - 2), pc.less_equal(length, len(wanted) + 2)
-    )
-    searched = ids.filter(similar).slice(0, SEARCHED_IDS).to_pylist()
-    return difflib.get_close_matches(wanted, searched, n=SHOWN)
+    """A few ids that look like the one asked for, the most alike first; then such as hold it."""
+    searched = ids
+    if len(ids) > SEARCHED_IDS:
+        apart = pc.abs(pc.subtract(pc.utf8_length(ids), len(wanted)))
+        searched = ids.take(pc.array_sort_indices(apart).slice(0, SEARCHED_IDS))
+    alike = difflib.get_close_matches(wanted, searched.to_pylist(), n=SHOWN)
+    holding = ids.filter(pc.match_substring(ids, wanted, ignore_case=True))
+    shortest = holding.take(pc.array_sort_indices(pc.utf8_length(holding)).slice(0, SHOWN))
+    return list(dict.fromkeys([*alike, *shortest.to_pylist()]))[:SHOWN]

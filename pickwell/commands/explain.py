@@ -14,6 +14,7 @@ def explain(
     """Say in words why a sample was chosen or refused, and where it stands on each metric."""
     from data_cards.errors import BadInputError
     from pickwell.console import err, out
+    from pickwell.pruned_before import is_pruned, place_of
     from pickwell.selection_files import open_selection
     from pickwell.standing import run_of, standings, table_of
     from selector.explain import explain as explain_row
@@ -22,6 +23,9 @@ def explain(
     found = explain_row(opened, id)
     for line in found.lines:
         out.print(line, markup=False, soft_wrap=True)
+    if is_pruned(selection):
+        out.print(place_of(selection, found.id), markup=False, soft_wrap=True)
+        return
     try:
         rows = standings(run_of(selection), opened, found.id)
     except BadInputError as error:  # the reasons stand without the numbers

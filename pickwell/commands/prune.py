@@ -157,11 +157,11 @@ def _tell(made: PrunedCorpus) -> None:
 
     from pickwell.console import err
     from pickwell.console import out as screen
+    from pickwell.prune_remarks import headline
 
     selection = made.pruned.selection
     funnel = selection.funnel()
-    read = sum(funnel.values())
-    screen.print(f"{funnel['chosen']:,} of {read:,} pictures stay.", style="bold")
+    screen.print(headline(made), markup=False, style="bold", soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False)
     for words, stage in (
         ("cannot be read", "failed"),
@@ -171,7 +171,8 @@ def _tell(made: PrunedCorpus) -> None:
     ):
         table.add_row(words, f"{funnel[stage]:,}")
     screen.print(table)
-    screen.print(made.why, markup=False, soft_wrap=True)
+    for line in (*made.remarks, made.why):
+        screen.print(line, markup=False, soft_wrap=True)
     if made.recall is not None:
         anywhere, inside = made.recall
         screen.print(
@@ -179,8 +180,6 @@ def _tell(made: PrunedCorpus) -> None:
             "own cluster, where they are looked for.",
             soft_wrap=True,
         )
-    if selection.parameters.get("shortfall"):
-        screen.print(selection.parameters["shortfall"], markup=False, style="yellow")
     for note in selection.parameters.get("notes", []):
         err.print(note, markup=False, soft_wrap=True)
     screen.print(f"Report: {made.folder / 'report.html'}", markup=False, soft_wrap=True)

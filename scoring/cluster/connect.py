@@ -6,6 +6,7 @@ import importlib.metadata
 import logging
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ SMALLEST = 1e-4
 """Ray counts in ten-thousandths."""
 MOST_CPUS = 4
 """Processors of a worker at most, unless more are asked for: more help one model little."""
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+"""Ray's core writes errors to the user's terminal, one about Ray Data's own actors at every start
+(github.com/ray-project/ray/issues/53727). Its level can be set for file and terminal together only;
+what workers say of shards comes back as their answers."""
 WORKER_MEMORY = 3e9
 """Bytes that a worker is taken to need: 2.1 to 2.8e9 were seen with all default metrics. Where
 every processor has so much to itself a worker is given one: threads of one process wait for each
@@ -153,24 +158,47 @@ def _start(ray: Any, address: str | None) -> None:
         )
     given: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     try:
-        ray.init(
-            address=address or "local",
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            **given,
-        )
+        with _quiet_core():
+            ray.init(
+                address=address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **given,
+            )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as e:
         said = [line for error in (e, e.__cause__) if error for line in str(error).splitlines()]
         why = next((line.strip() for line in said if line.strip()), type(e).__name__)
         if address is None:
             raise BadInputError(
-                f"Ray cannot be started on this machine: {why}", "Look at its logs in /tmp/ray."
+                f"Ray cannot be started on this machine: {why}",
+                f"Look at its logs in /tmp/ray; with {LOG_LEVEL}=info more is written there.",
             ) from e
         raise BadInputError(
             f"No Ray cluster answers at {address}: {why}",
             "Start one with `ray start --head` and run pickwell on one of its nodes; or leave "
             "--address out to work on this machine.",
         ) from e
+
+
+@contextmanager
+def _quiet_core() -> Iterator[None]:
+    """Ray's core starts quiet, unless the user set its level; all else that is written appears."""
+    if LOG_LEVEL in os.environ:
+        yield
+        return
+    os.environ[LOG_LEVEL] = "fatal"
+    with tempfile.TemporaryFile() as held:
+        screen = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+            held.seek(0)
+            for line in held:
+                if LOG_LEVEL.encode() not in line:  # in which it says that its level was set
+                    os.write(2, line)
 
 
 def refuse_unshared(ray: Any, folders: dict[str, Path]) -> None:

@@ -297,10 +297,11 @@ class _Telling:
 
     def _last(self) -> str:
         """Where the ranking ended."""
-        ranked = self.kept.rows[self.kept.why == "rank"]
-        if not len(ranked) or self.options.strategy == "random":
+        last = self.kept.last
+        if last is None or self.options.strategy == "random":
             return ""
-        return f"; the last one kept by rank has place {self.place[ranked[-1]]:,}"
+        what = "beside the floors" if "floor" in self.kept.why else "by rank"
+        return f"; the last one kept {what} has place {self.place[last]:,}"
 
     def _class(self, number: int) -> str:
         return self.class_names[number] if 0 <= number < len(self.class_names) else str(number)

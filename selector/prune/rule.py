@@ -26,10 +26,12 @@ class Kept:
     Attributes:
         rows: (m,) positions of what stays: by the strategy, its first choice first, then what was
             mixed in at random.
-        why: (m,) of each: ``"floor"`` (its group's share), ``"rank"`` or ``"random"``.
+        why: (m,) of each: ``"floor"`` (its group's share, and it would have gone without floors),
+            ``"rank"`` or ``"random"``.
         removed: (r,) positions of what goes, rising; no broken row is among them.
         broken: (b,) positions without a difficulty; they neither stay nor go.
         floors: Group to the places set aside for it, all of them filled.
+        last: Position of the last row that got in by rank when floors were filled; ``None``: none.
     """
 
     rows: np.ndarray
@@ -37,6 +39,7 @@ class Kept:
     removed: np.ndarray
     broken: np.ndarray
     floors: dict[int, int]
+    last: int | None = None
 
 
 def keep_count(rows: int, fraction: float) -> int:
@@ -105,8 +108,10 @@ def keep(
             floors[group] = min(len(its), share)
             taken[ranking.first(its, floors[group])] = True
         why[taken] = "floor"
+        why[ranking.first(usable, wanted - mixed)] = "rank"  # these stay with no floor, too
     left = max(0, wanted - mixed - int(taken.sum()))
-    taken[ranking.first(usable[~taken[usable]], left)] = True
+    by_rank = ranking.first(usable[~taken[usable]], left)
+    taken[by_rank] = True
     chosen = ranking.sorted(np.flatnonzero(taken))
     drawn = _draw(ids, usable[~taken[usable]], wanted - len(chosen), seed)
     taken[drawn] = True
@@ -118,6 +123,7 @@ def keep(
         removed=usable[~taken[usable]],
         broken=np.flatnonzero(np.isnan(score)),
         floors=floors,
+        last=_last_of(by_rank, chosen),
     )
 
 
@@ -189,6 +195,12 @@ def _merit(
     ranked = _Ranking(score, ids, content, seed).sorted(usable)
     merit[ranked] = -np.abs(np.arange(len(ranked)) - (len(ranked) - 1) / 2)
     return merit
+
+
+def _last_of(rows: np.ndarray, chosen: np.ndarray) -> int | None:
+    """The last of some rows in the order of the chosen."""
+    places = np.flatnonzero(np.isin(chosen, rows))
+    return int(chosen[places[-1]]) if len(places) else None
 
 
 def _draw(ids: np.ndarray, rows: np.ndarray, count: int, seed: int) -> np.ndarray:

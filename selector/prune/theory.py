@@ -33,6 +33,8 @@ __all__ = ["Keep", "Solution", "error", "solve"]
 SMALLEST_FRACTION = 1e-6
 LARGEST_ALPHA = 1e4
 _FLAT = 1e-6
+_FAR_BELOW = 0.1
+"""Of the root's alpha E F = 1: below this Newton's method begins at the bound."""
 _ROOT_TWO_PI = float(np.sqrt(2 * np.pi))
 
 
@@ -154,23 +156,31 @@ class _Problem:
         self.alpha = alpha
         self.fields = np.stack([z] if flat else [z, w])
         self.weight = weight
+        self.inverse = _inverse(1 / alpha)
+        self.gap = 0.0
 
     def margin(self, p: np.ndarray) -> tuple[float, np.ndarray]:
         """Margin at p = (rho, a) / b, and its gradient.
 
         kappa' is found by Newton's method from above. E F is convex and rising in kappa', and by
-        Jensen's inequality the root is below E m + F^-1(1 / alpha): each step comes closer.
+        Jensen's inequality the root is below E m + F^-1(1 / alpha): each step comes closer. It
+        starts as far below that bound as the last root was: from below the root one step leads
+        above it, unless the start is so far off that E F is flat.
         """
         m = p @ self.fields
-        above = float(self.weight @ m) + _inverse(1 / self.alpha)
+        bound = float(self.weight @ m) + self.inverse
+        above = bound - self.gap
         for _ in range(80):
             value, rate = _excess(above - m)
-            step = (self.alpha * float(self.weight @ value) - 1) / (
-                self.alpha * float(self.weight @ rate)
-            )
-            above -= step
+            excess = self.alpha * float(self.weight @ value)
+            if excess < _FAR_BELOW and above < bound:
+                above = bound
+                continue
+            step = (excess - 1) / (self.alpha * float(self.weight @ rate))
+            above = min(above - step, bound)
             if abs(step) < 1e-11 * max(1.0, abs(above)):
                 break
+        self.gap = bound - above
         weighted = self.weight * rate
         slope = self.fields @ weighted / weighted.sum()
         length = np.sqrt(1 + p @ p)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
@@ -95,8 +96,10 @@ def crossover(fraction: float, *, theta: float = 0.0) -> float | None:
         return float(np.log(hard / easy))
 
     tried = np.log(_ALPHAS_TRIED)
-    leads = [lead(x) for x in tried]
-    for low, high, before, after in zip(tried[:-1], tried[1:], leads[:-1], leads[1:], strict=True):
+    before = lead(tried[0])
+    for low, high in pairwise(tried):
+        after = lead(high)
         if before > _EQUAL and after < -_EQUAL:
             return float(np.exp(brentq(lead, low, high, xtol=1e-4)))
+        before = after
     return None

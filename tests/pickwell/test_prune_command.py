@@ -83,11 +83,30 @@ def test_from_a_folder_to_lists_a_report_and_another_share(
     assert {line["strategy"] for line in told["probes"]} == {"hard", "easy", "random"}
     assert told["why"] in done.stdout
     assert told["strategy"] != "random" or told["prototypes"] == []  # random has none to change
+    gone = next(id_ for id_ in removed if not id_.startswith("box/"))
+    row = next(row for row in table if row["id"] == gone)
+    why = pickwell_here("explain", folder, gone)
+    assert why.returncode == 0 and why.stderr == "" and "quality" not in why.stdout
+    lies = f"class {row['label']}; prototype {row['prototype']}, distance {row['distance']:.3f}"
+    assert lies in why.stdout
+    unknown = pickwell_here("explain", folder, "box/copy-99.png")
+    assert "box/copy-9.png" in unknown.stderr and "report.html" not in unknown.stderr
+    for words, says in (
+        (("report", folder), "`pickwell prune` writes its report itself"),
+        (("select", folder, "--out", "new"), f"pickwell prune {folder} --out NEW"),
+    ):
+        refused = pickwell_here(*words)
+        assert refused.returncode == 2 and says in refused.stderr
     # another share of the same corpus: no picture is read again
     second = pickwell_here(
         "prune", folder, "--out", "fewer", "--keep", "0.3", "--strategy", "easy", "--probe", "none"
     )
     assert second.returncode == 0, second.stderr
+    anew = "All 161 pictures of the corpus of "
+    assert anew in second.stdout and "are judged anew, also the 64 that went;" in second.stdout
+    assert "--duplicates 0.999, --probe-seeds 2 of then are not: give them again" in second.stdout
+    assert anew not in done.stdout
+    assert anew in (tmp_path / "fewer" / "report.html").read_text()
     told = json.loads((tmp_path / "fewer" / "evidence.json").read_text())
     overlaps = {one["prototypes"]: one["overlap"] for one in told["prototypes"]}
     assert overlaps[3] == 1.0 and set(overlaps) == {3, 9, 30} and told["probes"] == []
@@ -111,11 +130,35 @@ def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     prune(pictures, tmp_path / "a", cache=cache, group="([0-9])", **options)
 
     def group_of(name, **given):
-        prune(tmp_path / "a", tmp_path / name, keep=0.3, **options, **given)
+        made = prune(tmp_path / "a", tmp_path / name, keep=0.3, **options, **given)
+        assert ("--group '([0-9])'" in made.remarks[0]) == (not given)
         return json.loads((tmp_path / name / "manifest.json").read_text())["options"]["group"]
 
     assert group_of("b") == "([0-9])"
     assert group_of("c", group=".*") == ".*"
+
+
+def test_a_pruned_corpus_works_from_any_folder(pictures, cache, tmp_path, monkeypatch):
+    options = {"cache": cache, "strategy": "hard", "probe": "none", "robust": False}
+    (tmp_path / "work").mkdir()
+    shutil.copytree(pictures, tmp_path / "work" / "photos")
+    monkeypatch.chdir(tmp_path / "work")
+    prune("photos", "pruned", **options)
+    assert json.loads(Path("pruned/manifest.json").read_text())["started_in"] == ".."
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    prune(tmp_path / "work" / "pruned", "half", keep=0.5, **options)
+    (tmp_path / "work").rename(tmp_path / "moved")  # pictures and pruned corpus together
+    made = prune("../moved/pruned", "count", count=8, copy_records=True, **options)
+    assert len(list(Path("count/data").rglob("*.png"))) == len(made.pruned.selection.ids) == 8
+    assert f"pickwell prune {tmp_path / 'moved' / 'photos'} " in Path("count/README.md").read_text()
+    (tmp_path / "moved" / "photos").rename(tmp_path / "moved" / "gone")
+    with pytest.raises(BadInputError) as caught:
+        prune("../moved/pruned", "again", **options)
+    assert "run.json names photos, as seen from " in caught.value.message
+    monkeypatch.chdir(tmp_path / "moved")
+    (tmp_path / "moved" / "gone").rename(tmp_path / "moved" / "photos")
+    prune("../elsewhere/count", "chained", keep=0.5, **options)  # made from what had moved
 
 
 def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):

@@ -14,6 +14,35 @@ def test_tables(pickwell_here):
     for number in ("18.85", "13.61", "18.01", "at 0.01*", "0.5: 5.0"):
         assert number in done.stdout, number
     assert "keep hard, probe 20° off" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if " at " in line]
+    assert len({line.index(" at ") for line in lines}) == 1  # columns stand below each other
+
+
+def test_rows_are_told_as_soon_as_they_are_known(monkeypatch):
+    import threadpoolctl
+
+    from pickwell import theory_job
+
+    said, threads = [], set()
+    solve = theory_job.solve
+
+    def noted(alpha, fraction, **options):
+        said.append(f"solve {alpha:g} {fraction:g}")
+        threads.update(lib["num_threads"] for lib in threadpoolctl.threadpool_info()
+                       if lib["user_api"] == "blas")  # fmt: skip
+        return solve(alpha, fraction, **options)
+
+    monkeypatch.setattr(theory_job, "solve", noted)
+    made = theory_job.theory(
+        alphas=[1, 2], fractions=[1, 0.5], thetas=[0],
+        on_row=lambda theta, row, best: said.append(f"row {len(row)} at {best.alpha:g}"),
+        on_angle=lambda theta, found: said.append(f"angle {theta:g}: {list(found)}"),
+    )  # fmt: skip
+    assert said == [
+        "solve 1 1", "solve 1 0.5", "row 2 at 1", "solve 2 1", "solve 2 0.5", "row 2 at 2",
+        "angle 0: [0.5]",
+    ]  # fmt: skip
+    assert len(made.points) == 4 and threads == {1}
 
 
 def test_keep_easy_and_students_beside(pickwell_here):

@@ -61,6 +61,18 @@ def test_unknown_id_names_the_closest(selection) -> None:
     assert "column `id` of selection.parquet" in caught.value.remedy
 
 
+def test_the_closest_are_looked_for_among_all_ids(make_pool) -> None:
+    ids = [f"zoo/{n:03}.png" for n in range(60)] + ["photos/cat-long-name.png"]
+    pool = make_pool(61, ids=np.array(ids, object), quality=np.arange(61.0), text=False)
+    chosen = select(pool, 3, clusters=np.zeros(61, int))
+    with pytest.raises(BadInputError) as caught:
+        explain(chosen, "cat-long-name.png")  # its length alone kept it out
+    assert caught.value.remedy.startswith("The closest ids are: photos/cat-long-name.png")
+    with pytest.raises(BadInputError) as caught:
+        explain(chosen, "zoo/17.png")
+    assert caught.value.remedy.startswith("The closest ids are: zoo/017.png")
+
+
 def test_one_is_not_many(make_pool) -> None:
     pool = make_pool(3, quality=np.array([0.9, 0.8, np.nan]), text=False)
     chosen = select(pool, 1, clusters=np.array([0, 1, 1]))

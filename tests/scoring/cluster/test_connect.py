@@ -1,9 +1,11 @@
+import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from data_cards import BadInputError
-from scoring.cluster.connect import ClusterOptions, connected, require_ray, room_of
+from scoring.cluster.connect import ClusterOptions, _start, connected, require_ray, room_of
 
 
 class Nodes:
@@ -54,6 +56,26 @@ def test_a_worker_that_fits_nowhere():
         room_of(Nodes({"CPU": 2.0}), ClusterOptions(worker_cpus=8))
     with pytest.raises(BadInputError, match="no processors"):
         room_of(Nodes({"object_store_memory": 1.0}), ClusterOptions())
+
+
+@pytest.mark.parametrize("given", [None, "info"])
+def test_the_core_is_quiet_unless_the_user_says_otherwise(monkeypatch, capfd, given):
+    class Started:
+        exceptions = SimpleNamespace(RayError=OSError)
+
+        def init(self, **options):
+            self.level = os.environ["RAY_BACKEND_LOG_LEVEL"]
+            os.write(2, b"logging.cc: Set ray log level from RAY_BACKEND_LOG_LEVEL\nno room\n")
+
+    monkeypatch.setenv("RAY_BACKEND_LOG_LEVEL", "nothing")  # put back after the test
+    monkeypatch.delenv("RAY_BACKEND_LOG_LEVEL")
+    if given is not None:
+        monkeypatch.setenv("RAY_BACKEND_LOG_LEVEL", given)
+    ray = Started()
+    _start(ray, None)
+    assert ray.level == (given or "fatal")
+    said = capfd.readouterr().err
+    assert "no room" in said and ("Set ray log level" in said) == (given is not None)
 
 
 def test_without_ray(monkeypatch):

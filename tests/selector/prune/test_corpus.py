@@ -103,6 +103,9 @@ def test_floors_of_classes_are_told_by_name():
     found = prune(rows, names(60), options, classes=classes, class_names=["a", "b", "owl"])
     kept = found.selection.table.slice(0, 12).to_pylist()
     assert sum("floor of class owl" in row["reason"] for row in kept) == 3
+    assert not any("floor of class a" in row["reason"] for row in kept)  # the hardest of all
+    gone = found.selection.table.filter(pc.equal(found.selection.table["stage"], "not chosen"))
+    assert "the last one kept beside the floors has place 9" in gone["reason"][0].as_py()
 
 
 @pytest.mark.parametrize(

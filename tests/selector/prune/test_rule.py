@@ -111,7 +111,7 @@ def test_by_hand() -> None:
     groups = np.array([0, 0, 0, 0, 1, 1])
     hard = keep(difficulty, names(6), strategy="hard", count=4, groups=groups)
     assert hard.rows.tolist() == [0, 1, 2, 5] and hard.floors == {0: 1, 1: 1}
-    assert hard.why.tolist() == ["floor", "rank", "rank", "floor"]
+    assert hard.why.tolist() == ["rank", "rank", "rank", "floor"]
     assert hard.removed.tolist() == [3, 4]
     plain = keep(difficulty, names(6), strategy="hard", count=4, groups=groups, balance=0)
     assert plain.rows.tolist() == [0, 1, 2, 3]
@@ -166,6 +166,30 @@ def test_hard_and_easy_halves_are_complements(half, seed) -> None:
     hard, easy = (keep(difficulty, names(2 * half), strategy=s, fraction=0.5).rows
                   for s in ("hard", "easy"))  # fmt: skip
     assert sorted([*hard.tolist(), *easy.tolist()]) == list(range(2 * half))
+
+
+def test_floors_are_told_of_what_rank_alone_would_not_keep() -> None:
+    """Eight by difficulty 8 ... 1, four stay: floors of one keep the 1 of class 2, not the 4."""
+    difficulty = np.arange(8.0, 0, -1)
+    groups = np.array([0, 0, 1, 0, 0, 1, 0, 2])
+    kept = keep(difficulty, names(8), strategy="hard", count=4, groups=groups, balance=0.75)
+    assert kept.floors == {0: 1, 1: 1, 2: 1}
+    assert kept.rows.tolist() == [0, 1, 2, 7]
+    assert kept.why.tolist() == ["rank", "rank", "rank", "floor"] and kept.last == 1
+    drawn = keep(difficulty, names(8), strategy="hard", count=4, groups=groups, balance=0.75,
+                 random_share=0.5)  # fmt: skip
+    assert drawn.rows.tolist()[:3] == [0, 2, 7]
+    assert drawn.why.tolist() == ["rank", "floor", "floor", "random"] and drawn.last is None
+
+
+@given(tasks())
+def test_a_floor_is_the_reason_only_without_it_gone(task) -> None:
+    difficulty, words = task
+    words["random_share"] = 0.0
+    kept = keep(difficulty, names(len(difficulty)), **words)
+    plain = keep(difficulty, names(len(difficulty)), **{**words, "groups": None})
+    by_floor = set(kept.rows[kept.why == "floor"].tolist())
+    assert by_floor == set(kept.rows.tolist()) - set(plain.rows.tolist())
 
 
 def test_copies_are_ranked_together() -> None:

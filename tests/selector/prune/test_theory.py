@@ -71,6 +71,17 @@ def test_sanity_facts() -> None:
     assert 2.5 < ruined / random < 3.5
 
 
+@pytest.mark.parametrize(("theta", "keep"), [(0, "easy"), (20, "hard"), (70, "easy")])
+def test_the_margin_does_not_depend_on_what_was_asked_before(theta, keep) -> None:
+    nodes = theory_nodes.kept_nodes(0.3, theta, keep)
+    used = theory._Problem(3.0, *nodes, flat=theta == 0)
+    for length in (0.1, 300.0, 2.0, 0.0, 40.0):
+        p = np.full(len(used.fields), length)
+        fresh = theory._Problem(3.0, *nodes, flat=theta == 0)
+        for got, wanted in zip(used.margin(p), fresh.margin(p), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-10)
+
+
 def test_a_single_bad_start_is_not_the_end() -> None:
     # Named in the spec: stops at 2.6 % from a single start.
     assert abs(100 * solve(16, 0.11, theta=10).error - 0.64) < 0.005

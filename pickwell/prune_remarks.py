@@ -1,0 +1,58 @@
+"""What must be said of a pruned corpus at once: fewer than asked for, classes that are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from data_cards.counted import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pickwell.prune_corpus import Corpus
+    from pickwell.pruned import PrunedCorpus
+    from selector.prune.corpus import Pruned
+
+NAMED = 10
+"""Classes that are named, of those that are gone."""
+
+
+def headline(made: PrunedCorpus) -> str:
+    """How many stay; where duplicates left fewer than asked for, that too."""
+    funnel = made.pruned.selection.funnel()
+    line = f"{funnel['chosen']:,} of {sum(funnel.values()):,} pictures stay"
+    short = made.pruned.selection.parameters.get("shortfall")
+    return f"{line}: {short}." if short else f"{line}."
+
+
+def lost_classes(pictures: Corpus, pruned: Pruned) -> list[str]:
+    """Classes that lost their last picture, by name, and to what.
+
+    Args:
+        pictures: The corpus.
+        pruned: What stays and goes.
+
+    Returns:
+        A sentence for those that were duplicates through and through, one for the others.
+    """
+    import numpy as np
+
+    if pictures.classes is None:
+        return []
+    read = np.flatnonzero(pictures.readable & (pictures.classes >= 0))
+    before = np.unique(pictures.classes[read])
+    gone = np.setdiff1d(before, pictures.classes[pruned.kept.rows])
+    ranked = np.intersect1d(gone, pictures.classes[pruned.kept.removed])
+    names = pictures.class_names
+    said = (
+        (np.setdiff1d(gone, ranked), "every picture was a duplicate of another"),
+        (ranked, "they had no floor, and none of their pictures was taken"),
+    )
+    return [_gone([names[n] for n in lost], why) for lost, why in said if len(lost)]
+
+
+def _gone(names: Sequence[str], why: str) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    verb = "is" if len(names) == 1 else "are"
+    many = counted(len(names), "class", "classes")
+    return f"{many} {verb} gone: {', '.join(names[:NAMED])}{more}; {why}."
