@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.config_file import checked
+from pickwell.prune_checks import refuse_amount, refuse_missing_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,7 +194,10 @@ def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Pro
     from scoring.engine import score as run_engine
 
     metrics, models = metrics_and_encoder(settings)
+    refuse_missing_classes(settings, source)
     samples, total = samples_of(source, settings)
+    if total is not None:
+        refuse_amount(settings, total)
     mapping = None
     if settings.engine == "ray":
         from pickwell.on_ray import prune_on_ray

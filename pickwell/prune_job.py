@@ -8,11 +8,10 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
-from pickwell.config_file import checked
 from pickwell.on_ray import cluster, passes
 from pickwell.prune_by import prune_by_method
+from pickwell.prune_checks import refuse_amount, settings_of
 from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
 from pickwell.pruned import PrunedCorpus
 
@@ -58,9 +57,7 @@ def prune(
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import refuse_foreign_selection
 
-    settings = config or PruneConfig()
-    if options:
-        settings = checked(PruneConfig, {**settings.model_dump(), **options}, "options of prune")
+    settings = settings_of(config, options)
     folder = Path(out)
     refuse_foreign_selection(folder)
     with replaced_folder(folder) as work, cluster(settings, work):
@@ -94,10 +91,9 @@ def prune_pictures(
     from selector.prune.corpus import prune as decide
     from selector.prune.duplicates import recall
 
+    refuse_amount(settings, _able(pictures, settings), "readable picture")
     if settings.by is not None:
         return prune_by_method(pictures, folder, settings, on_progress, over)
-    if settings.per_class is not None:
-        raise BadInputError("--per-class means nothing without --by.", "Give --by METHOD as well.")
     wanted = _options(settings, pictures)
     pilot = run_probes(pictures, settings, wanted, on_progress)
     strategy, why = settings.strategy, f"--strategy {settings.strategy}"
@@ -121,6 +117,14 @@ def prune_pictures(
         )  # fmt: skip
     others = _robustness(pictures, settings, wanted, pruned, on_progress, over)
     return PrunedCorpus(folder, pruned, strategy, why, pilot, others, found)
+
+
+def _able(pictures: Corpus, settings: PruneConfig) -> int:
+    """How many pictures could stay."""
+    usable = pictures.readable
+    if settings.supervised and pictures.classes is not None:
+        usable = usable & (pictures.classes >= 0)
+    return int(usable.sum())
 
 
 def run_probes(

@@ -146,7 +146,7 @@ def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"count": 500, "strategy": "hard"}, "500 of 160 readable pictures cannot be kept"),
+        ({"count": 500, "strategy": "hard"}, "500 of 161 pictures cannot be kept"),
         ({"strategy": "hard", "encoder": "embeded"}, "embedded"),
         ({"strategy": "best"}, "strategy"),
         ({"group": "(", "strategy": "hard"}, "not a regular expression"),
