@@ -67,6 +67,7 @@ def prune(
         pictures = corpus_of(run, settings.group)
         over = passes(pictures, settings)
         made = prune_pictures(pictures, folder, settings, on_progress, over)
+        made = made.with_notes(pictures.notes)
         write_folder(work, run, source, pictures, made, settings, on_progress)
     return made
 

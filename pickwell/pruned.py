@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,3 +33,10 @@ class PrunedCorpus:
     pilot: Pilot | None
     robustness: list[Robustness]
     recall: tuple[int, int] | None
+
+    def with_notes(self, notes: tuple[str, ...]) -> PrunedCorpus:
+        """The same with further sentences on what was not as asked for."""
+        selection = self.pruned.selection
+        told = {**selection.parameters, "notes": [*notes, *selection.parameters["notes"]]}
+        pruned = replace(self.pruned, selection=replace(selection, parameters=told))
+        return replace(self, pruned=pruned)

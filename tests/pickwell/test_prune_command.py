@@ -115,6 +115,20 @@ def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     assert group_of("c", group=".*") == ".*"
 
 
+def test_a_pattern_that_finds_nothing_is_refused_and_one_that_finds_a_part_is_told(
+    pictures, cache, tmp_path
+):
+    options = {"strategy": "hard", "probe": "none", "robust": False}
+    with pytest.raises(BadInputError, match="--group 'dog' is found in no id; the first is 'bar/"):
+        prune(pictures, tmp_path / "no", cache=cache, group="dog", **options)
+    made = prune(pictures, tmp_path / "part", cache=cache, group="box/", **options)
+    said = "--group is found in 60 of 161 ids: each of the others stands alone."
+    assert said in made.pruned.selection.parameters["notes"]
+    assert said in (tmp_path / "part" / "report.html").read_text()
+    made = prune(pictures, tmp_path / "whole", cache=cache, group="b?[a-z]+/", **options)
+    assert not made.pruned.selection.parameters["notes"][1:]  # but the broken one
+
+
 def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     made = prune(
         pictures, tmp_path / "out", cache=cache, count=12, strategy="moderate", probe="none",
