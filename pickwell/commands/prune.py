@@ -182,6 +182,6 @@ def _tell(made: PrunedCorpus) -> None:
     if selection.parameters.get("shortfall"):
         screen.print(selection.parameters["shortfall"], markup=False, style="yellow")
     for note in selection.parameters.get("notes", []):
-        err.print(note, markup=False, soft_wrap=True)
+        err.print(note, markup=False, soft_wrap=True, style="yellow")
     screen.print(f"Report: {made.folder / 'report.html'}", markup=False, soft_wrap=True)
     screen.print(f"Lists: {made.folder / 'kept.txt'}, removed.txt", markup=False, soft_wrap=True)
