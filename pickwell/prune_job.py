@@ -220,14 +220,18 @@ def _options(settings: PruneConfig, pictures: Corpus) -> PruneOptions:
 def _unprobed(pictures: Corpus, settings: PruneConfig, wanted: PruneOptions) -> Pilot:
     """What ``auto`` does where no probe was trained: it goes by the amount of data."""
     from selector.prune.corpus import prototype_count
-    from selector.prune.pilot import by_amount
+    from selector.prune.pilot import LEAST, NO_CLASSES, by_amount
 
-    reason = "too few pictures could be trained and tested on"
-    if settings.probe == "none":
-        reason = "--probe none was given"
-    elif pictures.classes is None:
-        reason = "there are no classes"
+    reason = (
+        "too few pictures could be trained and tested on; probes want two classes, "
+        f"{2 * LEAST:,} pictures with a class, and {LEAST:,} to train on after whole groups are "
+        "held out"
+    )
+    if pictures.classes is None:
+        reason = NO_CLASSES
     elif pictures.distinct_classes < 2:
-        reason = "all pictures are of one class"
+        reason = "all pictures are of one class; with two or more probes test it"
+    elif settings.probe == "none":
+        reason = "--probe none was given; without it probes test it"
     count = prototype_count(wanted, pictures.readable, pictures.classes)
     return by_amount(int(pictures.readable.sum()), count, reason)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from pickwell.commands.options import ConfigFile, overrides, parse_columns
-
-if TYPE_CHECKING:
-    from pickwell.pruned import PrunedCorpus
 
 
 def prune(
@@ -85,6 +81,9 @@ def prune(
     limit: int = typer.Option(None, min=1, help="Only the first pictures."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, min=0, help="Decoding threads; default: one per core."),
+    max_pixels: int = typer.Option(
+        None, min=1, help="Larger pictures are refused by their header (50 million)."
+    ),
     engine: str = typer.Option(
         None, help="local (default), or ray: on a Ray cluster (docs/scaling.md)."
     ),
@@ -101,6 +100,7 @@ def prune(
     from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.prune_job import prune as run_prune
+    from pickwell.prune_summary import print_pruned
     from pickwell.summary import print_source
 
     given = overrides(
@@ -137,6 +137,7 @@ def prune(
         limit=limit,
         cache=cache,
         workers=workers,
+        max_pixels=max_pixels,
         engine=engine,
         address=address,
         worker_cpus=worker_cpus,
@@ -149,39 +150,4 @@ def prune(
         made = run_prune(
             corpus, out, config=settings, on_progress=update, on_source=print_source, **given
         )
-    _tell(made)
-
-
-def _tell(made: PrunedCorpus) -> None:
-    from rich.table import Table
-
-    from pickwell.console import err
-    from pickwell.console import out as screen
-
-    selection = made.pruned.selection
-    funnel = selection.funnel()
-    read = sum(funnel.values())
-    screen.print(f"{funnel['chosen']:,} of {read:,} pictures stay.", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for words, stage in (
-        ("cannot be read", "failed"),
-        ("go as duplicates", "duplicate"),
-        ("go by rank", "not chosen"),
-        ("stay", "chosen"),
-    ):
-        table.add_row(words, f"{funnel[stage]:,}")
-    screen.print(table)
-    screen.print(made.why, markup=False, soft_wrap=True)
-    if made.recall is not None:
-        anywhere, inside = made.recall
-        screen.print(
-            f"Of a sample of pictures {anywhere:,} have a duplicate, {inside:,} of them in their "
-            "own cluster, where they are looked for.",
-            soft_wrap=True,
-        )
-    if selection.parameters.get("shortfall"):
-        screen.print(selection.parameters["shortfall"], markup=False, style="yellow")
-    for note in selection.parameters.get("notes", []):
-        err.print(note, markup=False, soft_wrap=True, style="yellow")
-    screen.print(f"Report: {made.folder / 'report.html'}", markup=False, soft_wrap=True)
-    screen.print(f"Lists: {made.folder / 'kept.txt'}, removed.txt", markup=False, soft_wrap=True)
+    print_pruned(made)

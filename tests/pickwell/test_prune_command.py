@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,20 @@ def test_one_class_is_as_good_as_none(tmp_path):
         corpus_of_one_class(), tmp_path, PruneConfig(robust=False), lambda *said: None
     )
     assert made.strategy == "random" and made.pilot is None
-    assert "all pictures are of one class" in made.why
+    assert "all pictures are of one class; with two or more" in made.why
     assert len(made.pruned.prototypes.centres) == 11  # the root of 120
     assert made.pruned.selection.parameters["balance_by"] == "clusters"
+
+
+@pytest.mark.parametrize(
+    ("count", "probe", "says"),
+    [
+        (120, "none", "--probe none was given; without it probes test it"),
+        (60, "linear", "too few pictures could be trained and tested on; probes want two classes"),
+    ],
+)
+def test_why_no_probe_was_trained_and_what_would_let_one(tmp_path, count, probe, says):
+    pictures = replace(corpus_of_one_class(count), classes=np.arange(count) % 2)
+    settings = PruneConfig(robust=False, probe=probe)
+    made = prune_pictures(pictures, tmp_path, settings, lambda *said: None)
+    assert says in made.why and "--columns" not in made.why
