@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from pickwell.commands.options import ConfigFile, overrides, parse_columns
+from pickwell.commands.options import ConfigFile, number, overrides, parse_columns
 
 
 def prune(
@@ -14,7 +14,9 @@ def prune(
         ..., help="Folder, file or hf://owner/name of pictures; or a corpus pruned before."
     ),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write."),
-    keep: float = typer.Option(None, "--keep", "-k", help="Share that stays (default 0.8)."),
+    keep: float = typer.Option(
+        None, "--keep", "-k", parser=number, help="Share that stays (default 0.8)."
+    ),
     count: int = typer.Option(None, min=1, help="How many stay, in place of a share."),
     strategy: str = typer.Option(
         None,
@@ -37,14 +39,20 @@ def prune(
         None, "--supervised", help="Class means in place of k-means prototypes."
     ),
     balance: float = typer.Option(
-        None, help="Floor of each class as a share of its equal share (0.5)."
+        None, parser=number, help="Floor of each class as a share of its equal share (0.5)."
     ),
     balance_by: str = typer.Option(None, help="labels, clusters or none; auto: labels if any."),
-    random_share: float = typer.Option(None, help="Part of the kept that is drawn at random (0)."),
-    duplicates: float = typer.Option(
-        None, help="Cosine from which pictures of a cluster are duplicates, e.g. 0.97; else none."
+    random_share: float = typer.Option(
+        None, parser=number, help="Part of the kept that is drawn at random (0)."
     ),
-    duplicates_share: float = typer.Option(None, help="Share that goes as duplicates, instead."),
+    duplicates: float = typer.Option(
+        None,
+        parser=number,
+        help="Cosine from which pictures of a cluster are duplicates, e.g. 0.97; else none.",
+    ),
+    duplicates_share: float = typer.Option(
+        None, parser=number, help="Share that goes as duplicates, instead."
+    ),
     duplicates_first: str = typer.Option(
         None, help="Which of them stays: hard (default), easy or random."
     ),
