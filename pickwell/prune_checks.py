@@ -58,13 +58,31 @@ def refuse_missing_classes(settings: PruneConfig, source: Source) -> None:
     wanted = _needs_classes(settings)
     if wanted is None or source.columns.get("label"):
         return
-    remedy = "Name their column with --columns label=NAME, or put each class into a folder"
+    remedy = "Name their column with --columns label=NAME"
     if source.format == "pictures":
-        remedy = "Put each of two classes or more into a folder of its own: one alone is no class"
+        remedy = "Put each of two classes or more into a folder of its own: one class alone is none"
     raise BadInputError(
         f"{wanted} needs classes, and {source.given or source.path} says nothing of any.",
         f"{remedy}; or leave {wanted} out.",
     )
+
+
+def refuse_one_class(settings: PruneConfig, classes: int) -> None:
+    """Refuse class means and floors of classes where all pictures are of one.
+
+    Args:
+        settings: What is wanted.
+        classes: How many there are; 0: the data say nothing of them.
+
+    Raises:
+        BadInputError: One class is all there is.
+    """
+    wanted = "--supervised" if settings.supervised else "--balance-by labels"
+    if classes == 1 and (settings.supervised or settings.balance_by == "labels"):
+        raise BadInputError(
+            f"{wanted} needs classes, and all pictures are of one: one class alone is none.",
+            f"Leave {wanted} out.",
+        )
 
 
 def refuse_amount(settings: PruneConfig, rows: int, noun: str = "picture") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -109,8 +109,9 @@ def open_corpus(
         shutil.copytree(before, folder)
         run = Run.open(folder)
         settings = _as_before(settings, run)
-        source = open_source_of(run.manifest["input"]["path"], settings, run.manifest["input"])
-        on_source(source)
+        described = run.manifest["input"]
+        source = open_source_of(described["path"], settings, described)
+        on_source(replace(source, how=f"{described['how']}; as it was read before"))
         return run, source, settings
     source = open_source_of(corpus, settings)
     on_source(source)

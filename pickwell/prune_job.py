@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pickwell.config import PruneConfig
 from pickwell.on_ray import cluster, passes
 from pickwell.prune_by import prune_by_method
-from pickwell.prune_checks import refuse_amount, settings_of
+from pickwell.prune_checks import refuse_amount, refuse_one_class, settings_of
 from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
 from pickwell.pruned import PrunedCorpus
 
@@ -92,6 +92,7 @@ def prune_pictures(
     from selector.prune.corpus import prune as decide
     from selector.prune.duplicates import recall
 
+    refuse_one_class(settings, pictures.distinct_classes)
     refuse_amount(settings, _able(pictures, settings), "readable picture")
     if settings.by is not None:
         return prune_by_method(pictures, folder, settings, on_progress, over)
@@ -231,6 +232,8 @@ def _unprobed(pictures: Corpus, settings: PruneConfig, wanted: PruneOptions) -> 
         reason = NO_CLASSES
     elif pictures.distinct_classes < 2:
         reason = "all pictures are of one class; with two or more probes test it"
+    elif int((pictures.readable & (pictures.classes >= 0)).sum()) < 2 * LEAST:
+        pass
     elif settings.probe == "none":
         reason = "--probe none was given; without it probes test it"
     count = prototype_count(wanted, pictures.readable, pictures.classes)

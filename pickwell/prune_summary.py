@@ -50,7 +50,7 @@ def broken_lines(made: PrunedCorpus) -> list[str]:
     table = made.pruned.selection.table
     broken = table.filter(pc.equal(table["stage"], "failed")).sort_by("id")
     first = broken.slice(0, NAMED).to_pylist()
-    lines = [f"  {row['id']}: {row['reason']}" for row in first]
+    lines = [f"  {row['id']}: {row['reason'].removesuffix(': ' + row['id'])}" for row in first]
     if len(broken) > NAMED:
         lines.append(
             f"  ... and {len(broken) - NAMED:,} more: the reason of each stands in "

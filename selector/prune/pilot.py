@@ -120,7 +120,8 @@ class Pilot:
 
 
 NO_CLASSES = (
-    "there are no classes; with classes (--columns label=NAME, or a folder for each) probes test it"
+    "there are no classes; with two or more (--columns label=NAME, or a folder for each) probes "
+    "test it"
 )
 
 

@@ -1,5 +1,6 @@
 """What is wrong with the options of `pickwell prune` is said before a picture is read."""
 
+import json
 import re
 from math import log10
 
@@ -41,6 +42,10 @@ def pictures(tmp_path_factory):
         ({"keep": 0.001}, "--keep 0.001 of 12 pictures is none"),
         ({"keep": 0.001, "by": "herding"}, "Give 0.084 or more"),
         ({"count": 13}, "13 of 12 pictures cannot be kept"),
+        ({"keep": 30}, "(given: 30); for 30 % write 0.3"),
+        ({"duplicates_share": 5.5}, "for 5.5 % write 0.055"),
+        ({"keep": 300}, "(given: 300) See"),
+        ({"format": "parquet"}, "holds no .parquet files Name the folder that does"),
         ({"address": "auto"}, "--address means nothing without --engine ray"),
         ({"worker_gpus": 0.5, "engine": "local"}, "--worker-gpus means nothing"),
     ],
@@ -65,7 +70,27 @@ def test_classes_that_are_not_there(pictures, tmp_path, options, named):
     with pytest.raises(BadInputError) as caught:
         prune(pictures / "box", tmp_path / "out", cache=tmp_path / "cache", **options)
     assert caught.value.message.startswith(f"{named} needs classes")
+    assert "one class alone is none" in caught.value.remedy
     assert not list(tmp_path.iterdir())
+
+
+def test_one_class_is_as_good_as_none_wherever_it_is_told(pictures, tmp_path):
+    lines = [json.dumps({"image": str(file), "label": "box"}) for file in pictures.rglob("*.png")]
+    (tmp_path / "list.jsonl").write_text("\n".join(lines))
+    with pytest.raises(BadInputError, match="--supervised needs classes, and all pictures are of"):
+        prune(
+            tmp_path / "list.jsonl", tmp_path / "out", cache=tmp_path / "cache", supervised=True,
+            images=pictures,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [("30%", "'30%' is not a number: write 0.3."), ("most", "'most' is not a number.")],
+)
+def test_a_percentage_is_told_how_it_is_written(pictures, pickwell_here, typed, says):
+    done = pickwell_here("prune", pictures, "--out", "out", "--keep", typed)
+    assert done.returncode == 2 and says in done.stderr
 
 
 def test_an_output_folder_that_cannot_be_replaced(pictures, tmp_path, monkeypatch):

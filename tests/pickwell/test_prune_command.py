@@ -104,6 +104,15 @@ def test_the_same_again_gives_the_same_and_runs_no_model(pictures, cache, tmp_pa
     assert len(vectors) == 161 and np.isnan(vectors).any(axis=1).sum() == 1
 
 
+def test_a_corpus_pruned_before_is_said_to_be_read_as_the_first_time(pictures, cache, tmp_path):
+    options = {"strategy": "random", "probe": "none", "robust": False}
+    said = []
+    prune(pictures, tmp_path / "a", cache=cache, on_source=said.append, **options)
+    prune(tmp_path / "a", tmp_path / "b", keep=0.3, on_source=said.append, **options)
+    first, again = (source.how for source in said)
+    assert again == f"{first}; as it was read before" and "as stated" not in again
+
+
 def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     options = {"strategy": "hard", "probe": "none", "robust": False}
     prune(pictures, tmp_path / "a", cache=cache, group="([0-9])", **options)
