@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_cards.errors import BadInputError
 from data_cards.readers.base import Format, format_named, formats, recognised
-from data_cards.readers.imagefolder import metadata_file
+from data_cards.readers.imagefolder import IMAGE_SUFFIXES, metadata_file
 from data_cards.readers.pictures import no_pictures
 
 
@@ -25,6 +25,8 @@ def choose_format(
     Raises:
         BadInputError: Nothing there, nothing in it, or a format that is not known.
     """
+    if not remote and format in (None, "pictures", "imagefolder"):
+        _refuse_one_picture(Path(path), pictures)
     if format is not None:
         if pictures and format == "imagefolder" and metadata_file(Path(path)) is None:
             format = "pictures"  # an image folder whose captions nobody asks for
@@ -46,6 +48,12 @@ def choose_format(
         f"{path}: the format is not recognised; seen: {_glimpse(Path(path))}",
         f"State it with --format (in Python: format=), one of:\n{known}",
     )
+
+
+def _refuse_one_picture(path: Path, pictures: bool) -> None:
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        where = "." if pictures else ", with the words beside the pictures."
+        raise BadInputError(f"{path} is one picture.", f"Give its folder, {path.parent}{where}")
 
 
 def _holds_nothing(path: Path) -> bool:

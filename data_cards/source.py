@@ -270,7 +270,9 @@ def open_source(
             said = "images in the repository" + (f"'s folder {inside}" if inside else "")
     else:
         root, said = _choose_image_root(source, images)
-    notes = [f"{kind.name}: {reason}", f"columns {describe(mapping)}", *notes]
+    beside = {"images": "those of each key"} if kind.name == "webdataset" else {}
+    told = describe({**mapping, **beside})
+    notes = [f"{kind.name}: {reason}", f"columns {told}", *notes]
     if chosen is not None:
         notes.append(f"by the card {chosen.name}")
     if hub is not None:

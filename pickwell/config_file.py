@@ -93,6 +93,15 @@ def _given(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
+def _as_share(problem: Any) -> str:
+    """What to write for a percentage where a share is expected; empty: it is none."""
+    limits, value = problem.get("ctx", {}), problem.get("input")
+    share = limits.get("le") == 1 or limits.get("lt") == 1
+    if not share or type(value) not in (int, float) or not 1 < value <= 100:
+        return ""
+    return f"; for {value:g} % write {value / 100:g}"
+
+
 def _explain(model: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
@@ -102,7 +111,7 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
     if problem["type"] != "extra_forbidden":
         given = f" (given: {_given(problem['input'])})" if "input" in problem else ""
         said = problem["msg"].removeprefix("Value error, ")
-        return f"{name or 'the file'}: {said}{given}"
+        return f"{name or 'the file'}: {said}{given}{_as_share(problem)}"
     owner: type[BaseModel] = model
     for part in location[:-1]:
         annotation = owner.model_fields[part].annotation

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig, ScoreConfig
 
 if TYPE_CHECKING:
@@ -51,6 +52,32 @@ def _pictures(settings: PruneConfig, workers: int) -> tuple[list[Metric], Models
     from pickwell.prune_corpus import metrics_and_encoder
 
     return metrics_and_encoder(settings)
+
+
+CLUSTER = ("address", "worker_cpus", "worker_gpus", "max_workers")
+"""Options of a cluster, and of nothing else."""
+
+
+def refuse_idle_cluster(before: dict[str, Any], options: dict[str, Any]) -> None:
+    """Refuse options of a cluster where the work is done here.
+
+    Args:
+        before: What a file says; its cluster may be left out by ``--engine local``.
+        options: What was typed.
+
+    Raises:
+        BadInputError: One is given, and no cluster is asked for.
+    """
+    given = {**before, **options}
+    if given.get("engine") not in (None, "local"):
+        return
+    idle = options if options.get("engine") == "local" else given
+    for name in CLUSTER:
+        if idle.get(name) is not None:
+            raise BadInputError(
+                f"--{name.replace('_', '-')} means nothing without --engine ray.",
+                "Give --engine ray as well, or leave it out.",
+            )
 
 
 def cluster_options(settings: ScoreConfig | PruneConfig) -> ClusterOptions:

@@ -48,7 +48,6 @@ def prune_by_method(
     from selector.prune.shelf import prune_by
 
     assert settings.by is not None
-    _refuse_idle(settings)
     entry = parse_entry(settings.by, "prototype")
     balanced = settings.balance_by == "labels"
     if settings.per_class is not None:
@@ -120,17 +119,3 @@ def _scores(
         made = np.full(len(pictures.ids), np.nan)
         made[rows] = proxy.score(entry.score)
         return made, proxy.standard_error(entry.score)
-
-
-def _refuse_idle(settings: PruneConfig) -> None:
-    """Options that mean nothing to a method must not seem to have worked."""
-    default = PruneConfig()
-    for name in (
-        *("strategy", "random_share", "duplicates", "duplicates_share", "duplicates_first"),
-        *("chains", "balance", "probe", "probe_seeds"),
-    ):
-        if getattr(settings, name) != getattr(default, name):
-            raise BadInputError(
-                f"--{name.replace('_', '-')} means nothing with --by {settings.by}.",
-                "Leave one of them out; near copies go by --by semdedup.",
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.config_file import checked
+from pickwell.prune_checks import refuse_amount, refuse_missing_classes
+from pickwell.words import many
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +48,7 @@ class Corpus:
         groups: (n,) whole numbers of what must not be divided; ``None``: nothing.
         keys: n keys of thumbnails.
         run: Where they are.
+        notes: Sentences on what was not as asked for.
     """
 
     ids: np.ndarray
@@ -58,6 +61,7 @@ class Corpus:
     groups: np.ndarray | None
     keys: list[bytes | None] = field(default_factory=list)
     run: Run | None = None
+    notes: tuple[str, ...] = ()
 
     def thumbnail(self, row: int) -> bytes:
         """The encoded thumbnail of a readable picture."""
@@ -111,7 +115,7 @@ def open_corpus(
             images = home_of(corpus) / settings.images
             settings = settings.model_copy(update={"images": images})
         source = open_source_of(path, settings, described)
-        on_source(source)
+        on_source(replace(source, how=f"{described['how']}; as it was read before"))
         return run, source, settings
     source = open_source_of(corpus, settings)
     on_source(source)
@@ -127,7 +131,7 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
             what belongs together.
 
     Raises:
-        BadInputError: The run has no vectors.
+        BadInputError: The run has no vectors, or the pattern is found in no id.
     """
     import numpy as np
 
@@ -151,10 +155,7 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
     if names:
         number = {name: place for place, name in enumerate(names)}
         classes = np.array([-1 if label is None else number[label] for label in labels], np.int64)
-    groups = None
-    if group is not None:
-        found = [_grouped(group, id_) for id_ in ids]
-        groups = np.unique(found, return_inverse=True)[1]
+    groups, notes = (None, ()) if group is None else _groups(group, ids)
     hashes = np.array(content, dtype=np.uint64)
     file = run.folder / "embeddings" / "image.npy"
     return Corpus(
@@ -168,6 +169,7 @@ def corpus_of(run: Run, group: str | None = None) -> Corpus:
         groups,
         thumbnails,
         run,
+        notes,
     )
 
 
@@ -198,7 +200,10 @@ def _embed(source: Source, folder: Path, settings: PruneConfig, on_progress: Pro
     from scoring.engine import score as run_engine
 
     metrics, models = metrics_and_encoder(settings)
+    refuse_missing_classes(settings, source)
     samples, total = samples_of(source, settings)
+    if total is not None:
+        refuse_amount(settings, total)
     mapping = None
     if settings.engine == "ray":
         from pickwell.on_ray import prune_on_ray
@@ -259,8 +264,25 @@ def _as_before(settings: PruneConfig, run: Run) -> PruneConfig:
     return settings.model_copy(update=kept | {"group": settings.group or stored.group})
 
 
-def _grouped(pattern: str, id_: str) -> str:
+def _groups(pattern: str, ids: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n,) groups as whole numbers, an id that has none by itself; and what is to be said."""
+    import numpy as np
+
+    found = [_grouped(pattern, id_) for id_ in ids]
+    alone = found.count(None)
+    if alone == len(ids):
+        raise BadInputError(
+            f"--group {pattern!r} is found in no id; the first is {ids[0]!r}.",
+            "Mend the pattern: it says which pictures probes must not divide.",
+        )
+    note = f"--group is found in {len(ids) - alone:,} of {many(len(ids), 'id')}: each of the others"
+    names = [id_ if name is None else name for id_, name in zip(ids, found, strict=True)]
+    groups = np.unique(names, return_inverse=True)[1]
+    return groups, (f"{note} stands alone.",) if alone else ()
+
+
+def _grouped(pattern: str, id_: str) -> str | None:
     found = re.search(pattern, id_)
     if found is None:
-        return id_
+        return None
     return found[1] if found.groups() and found[1] is not None else found[0]

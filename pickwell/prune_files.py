@@ -220,7 +220,11 @@ def _write_evidence(work: Path, made: PrunedCorpus) -> Path:
         "prototypes": [asdict(one) for one in made.robustness],
         "duplicates": None
         if made.recall is None
-        else {"in a sample": made.recall[0], "of them in their cluster": made.recall[1]},
+        else {
+            "sample": made.recall.sample,
+            "in a sample": made.recall.anywhere,
+            "of them in their cluster": made.recall.inside,
+        },
     }
     path = work / EVIDENCE
     with atomic_path(path) as temporary:

@@ -8,11 +8,10 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
-from pickwell.config_file import checked
 from pickwell.on_ray import cluster, passes
 from pickwell.prune_by import prune_by_method
+from pickwell.prune_checks import refuse_amount, refuse_one_class, settings_of
 from pickwell.prune_corpus import RUN, Corpus, Progress, corpus_of, open_corpus
 from pickwell.pruned import PrunedCorpus
 
@@ -60,9 +59,7 @@ def prune(
     from pickwell.selection_files import replaced_folder
     from pickwell.selection_job import refuse_foreign_selection
 
-    settings = config or PruneConfig()
-    if options:
-        settings = checked(PruneConfig, {**settings.model_dump(), **options}, "options of prune")
+    settings = settings_of(config, options)
     folder = Path(out)
     refuse_foreign_selection(folder)
     with replaced_folder(folder) as work, cluster(settings, work):
@@ -73,6 +70,7 @@ def prune(
         over = passes(pictures, settings)
         made = prune_pictures(pictures, folder, settings, on_progress, over)
         anew = [told_anew(Path(corpus), run, settings)] if was_pruned(corpus) else []
+        made = made.with_notes(pictures.notes)
         made = replace(made, remarks=(*anew, *lost_classes(pictures, made.pruned)))
         write_folder(work, run, source, pictures, made, settings, on_progress, home_of(corpus))
     return made
@@ -98,10 +96,10 @@ def prune_pictures(
     from selector.prune.corpus import prune as decide
     from selector.prune.duplicates import recall
 
+    refuse_one_class(settings, pictures.distinct_classes)
+    refuse_amount(settings, _able(pictures, settings), "readable picture")
     if settings.by is not None:
         return prune_by_method(pictures, folder, settings, on_progress, over)
-    if settings.per_class is not None:
-        raise BadInputError("--per-class means nothing without --by.", "Give --by METHOD as well.")
     wanted = _options(settings, pictures)
     pilot = run_probes(pictures, settings, wanted, on_progress)
     strategy, why = settings.strategy, _said_of_given(pictures, settings, pilot)
@@ -125,6 +123,14 @@ def prune_pictures(
         )  # fmt: skip
     others = _robustness(pictures, settings, wanted, pruned, on_progress, over)
     return PrunedCorpus(folder, pruned, strategy, why, pilot, others, found)
+
+
+def _able(pictures: Corpus, settings: PruneConfig) -> int:
+    """How many pictures could stay."""
+    usable = pictures.readable
+    if settings.supervised and pictures.classes is not None:
+        usable = usable & (pictures.classes >= 0)
+    return int(usable.sum())
 
 
 def run_probes(
@@ -239,11 +245,18 @@ def _unprobed(pictures: Corpus, settings: PruneConfig, wanted: PruneOptions) -> 
 
 
 def _why_unprobed(pictures: Corpus, settings: PruneConfig) -> str:
-    """Why no probe was trained."""
-    if settings.probe == "none":
-        return "--probe none was given"
+    """Why no probe was trained, and what would have one trained."""
+    from selector.prune.pilot import LEAST, NO_CLASSES
+
     if pictures.classes is None:
-        return "there are no classes"
+        return NO_CLASSES
     if pictures.distinct_classes < 2:
-        return "all pictures are of one class"
-    return "too few pictures could be trained and tested on"
+        return "all pictures are of one class; with two or more probes test it"
+    few = int((pictures.readable & (pictures.classes >= 0)).sum()) < 2 * LEAST
+    if settings.probe == "none" and not few:
+        return "--probe none was given; without it probes test it"
+    return (
+        "too few pictures could be trained and tested on; probes want two classes, "
+        f"{2 * LEAST:,} pictures with a class, and {LEAST:,} to train on after whole groups are "
+        "held out"
+    )

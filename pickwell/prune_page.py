@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickwell.report.pages import style, template
+from pickwell.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +114,7 @@ def _page(
         "command": command,
         "kept": funnel["chosen"],
         "read": sum(funnel.values()),
+        "stay": made.stay,
         "funnel": [
             {"stage": name, "count": funnel[key]}
             for name, key in (
@@ -132,7 +134,7 @@ def _page(
         "goes": [card(row) for row in gone],
         "clusters": _clusters(pictures, made, card),
         "pairs": _pairs(made, card),
-        "recall": made.recall,
+        "recall": "" if made.recall is None else made.recall.words,
         "plots": plots,
         "probes": [] if made.pilot is None else probe_blocks(made.pilot),
         "balance": balance(pictures, made, stays),
@@ -182,10 +184,10 @@ def _facts(
 ) -> list[tuple[str, str]]:
     source = run.manifest["input"]
     prototypes, parameters = made.pruned.prototypes, made.pruned.selection.parameters
-    kind = "class means" if prototypes.names else "k-means prototypes"
-    how = f"{len(prototypes.centres):,} {kind}"
+    kind = "class mean" if prototypes.names else "k-means prototype"
+    how = many(len(prototypes.centres), kind)
     if not prototypes.names:
-        how += f", {prototypes.iterations:,} iterations"
+        how += f", {many(prototypes.iterations, 'iteration')}"
     by = parameters["balance_by"]
     floor = "none" if by == "none" else f"{settings.balance:.0%} of the equal share, by {by}"
     facts = [
@@ -289,11 +291,8 @@ def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
             "Probes are small models on frozen vectors. Training a network from scratch may rank"
             " the strategies otherwise."
         )
-    if made.recall is not None and made.recall[0] > made.recall[1]:
-        lines.append(
-            "Duplicates are looked for inside clusters: of a sample of pictures"
-            f" {made.recall[0]:,} have one, {made.recall[1]:,} of them in their own cluster."
-        )
+    if made.recall is not None and made.recall.anywhere > made.recall.inside:
+        lines.append(f"Not every duplicate is found. {made.recall.words}")
     if settings.strategy == "auto" and made.pilot is not None:
         lines.append(
             "The probes that chose the strategy were trained on this corpus: their figures for the"

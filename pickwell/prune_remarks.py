@@ -19,10 +19,8 @@ NAMED = 10
 
 def headline(made: PrunedCorpus) -> str:
     """How many stay; where duplicates left fewer than asked for, that too."""
-    funnel = made.pruned.selection.funnel()
-    line = f"{funnel['chosen']:,} of {sum(funnel.values()):,} pictures stay"
     short = made.pruned.selection.parameters.get("shortfall")
-    return f"{line}: {short}." if short else f"{line}."
+    return f"{made.stay}: {short}." if short else f"{made.stay}."
 
 
 def lost_classes(pictures: Corpus, pruned: Pruned) -> list[str]:

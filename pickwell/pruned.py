@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pickwell.words import many
+
 if TYPE_CHECKING:
     from selector.prune.corpus import Pruned
+    from selector.prune.duplicates import Recall
     from selector.prune.pilot import Pilot
     from selector.prune.robust import Robustness
 
@@ -23,7 +26,7 @@ class PrunedCorpus:
         why: Why, where it was not asked for.
         pilot: The probes; ``None``: none were trained.
         robustness: Other numbers of prototypes.
-        recall: Of duplicates: pictures of a sample that have one anywhere, and in their cluster.
+        recall: Of duplicates, told by a sample.
         remarks: What the user should know beside it, a sentence or two each.
     """
 
@@ -33,5 +36,19 @@ class PrunedCorpus:
     why: str
     pilot: Pilot | None
     robustness: list[Robustness]
-    recall: tuple[int, int] | None
+    recall: Recall | None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def stay(self) -> str:
+        """``1 of 30 pictures stays``."""
+        funnel = self.pruned.selection.funnel()
+        kept, read = funnel["chosen"], sum(funnel.values())
+        return f"{kept:,} of {many(read, 'picture')} {'stays' if kept == 1 else 'stay'}"
+
+    def with_notes(self, notes: tuple[str, ...]) -> PrunedCorpus:
+        """The same with further sentences on what was not as asked for."""
+        selection = self.pruned.selection
+        told = {**selection.parameters, "notes": [*notes, *selection.parameters["notes"]]}
+        pruned = replace(self.pruned, selection=replace(selection, parameters=told))
+        return replace(self, pruned=pruned)

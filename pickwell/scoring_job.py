@@ -77,7 +77,10 @@ def score(
     Raises:
         BadInputError: Where data or options cannot be used; the message names file and remedy.
     """
+    from pickwell.on_ray import refuse_idle_cluster
+
     settings = config or ScoreConfig()
+    refuse_idle_cluster(settings.model_dump(exclude_unset=True), options)
     given = settings.model_dump(exclude_unset=True) | options
     if given.get("like") is not None:
         from pickwell.like_job import score_like

@@ -40,11 +40,15 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
     The old one is moved aside first and removed last, so that a process killed at any moment
     leaves one of the two whole.
+
+    Raises:
+        BadInputError: What is there cannot be moved, which is tried before anything is made.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     aside = work.with_suffix(".old")
     try:
+        _try_to_move(folder, aside)
         yield work
         work.chmod(0o755)
         if folder.exists():
@@ -59,6 +63,18 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _try_to_move(folder: Path, aside: Path) -> None:
+    if not folder.exists():
+        return
+    try:
+        folder.rename(aside)
+        aside.rename(folder)
+    except OSError as error:
+        raise BadInputError(
+            f"{folder} cannot be replaced: {error.strerror}.", "Name a new folder after --out."
+        ) from error
 
 
 def write_table(selection: Selection, folder: Path) -> Path:

@@ -70,7 +70,10 @@ class Parquet:
     def fields(self, source: Source) -> list[str]:
         files = parquet_files(source.file)
         if not files:
-            raise BadInputError(f"{source.file} holds no .parquet files")
+            raise BadInputError(
+                f"{source.file} holds no .parquet files",
+                "Name the folder that does, or leave --format parquet out.",
+            )
         with open_parquet(files[0]) as table:
             return list(table.schema_arrow.names)
 

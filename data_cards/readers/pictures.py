@@ -44,8 +44,12 @@ class Pictures:
         return None
 
     def recognise_pictures(self, path: Path) -> str | None:
-        if not path.is_dir() or next(walk_images(path), None) is None:
+        first = next(_named(path), None) if path.is_dir() else None
+        if first is None:
             return None
+        only = _folder(first[0])
+        if only and all(_folder(name) == only for name, _ in _named(path)):
+            return f"a folder of pictures, all of them in {only}: one class alone is none"
         return "a folder of pictures"
 
     def fields(self, source: Source) -> list[str]:

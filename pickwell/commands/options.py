@@ -13,6 +13,23 @@ ConfigFile = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="End with exit code 1 if a row was bad.")]
 
 
+def number(text: str) -> float:
+    """A number as typed; a percentage is told how it is written.
+
+    Raises:
+        BadParameter: It is no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        hint = f": write {float(text.removesuffix('%')) / 100:g}"
+    except ValueError:
+        hint = ""
+    raise typer.BadParameter(f"{text!r} is not a number{hint}.")
+
+
 def overrides(**options: Any) -> dict[str, Any]:
     """Only what was typed."""
     return {name: value for name, value in options.items() if value is not None}

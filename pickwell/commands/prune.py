@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-from pickwell.commands.options import ConfigFile, overrides, parse_columns
-
-if TYPE_CHECKING:
-    from pickwell.pruned import PrunedCorpus
+from pickwell.commands.options import ConfigFile, number, overrides, parse_columns
 
 
 def prune(
@@ -18,7 +14,9 @@ def prune(
         ..., help="Folder, file or hf://owner/name of pictures; or a corpus pruned before."
     ),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write."),
-    keep: float = typer.Option(None, "--keep", "-k", help="Share that stays (default 0.8)."),
+    keep: float = typer.Option(
+        None, "--keep", "-k", parser=number, help="Share that stays (default 0.8)."
+    ),
     count: int = typer.Option(None, min=1, help="How many stay, in place of a share."),
     strategy: str = typer.Option(
         None,
@@ -41,14 +39,20 @@ def prune(
         None, "--supervised", help="Class means in place of k-means prototypes."
     ),
     balance: float = typer.Option(
-        None, help="Floor of each class as a share of its equal share (0.5)."
+        None, parser=number, help="Floor of each class as a share of its equal share (0.5)."
     ),
     balance_by: str = typer.Option(None, help="labels, clusters or none; auto: labels if any."),
-    random_share: float = typer.Option(None, help="Part of the kept that is drawn at random (0)."),
-    duplicates: float = typer.Option(
-        None, help="Cosine from which pictures of a cluster are duplicates, e.g. 0.97; else none."
+    random_share: float = typer.Option(
+        None, parser=number, help="Part of the kept that is drawn at random (0)."
     ),
-    duplicates_share: float = typer.Option(None, help="Share that goes as duplicates, instead."),
+    duplicates: float = typer.Option(
+        None,
+        parser=number,
+        help="Cosine from which pictures of a cluster are duplicates, e.g. 0.97; else none.",
+    ),
+    duplicates_share: float = typer.Option(
+        None, parser=number, help="Share that goes as duplicates, instead."
+    ),
     duplicates_first: str = typer.Option(
         None, help="Which of them stays: hard (default), easy or random."
     ),
@@ -85,6 +89,9 @@ def prune(
     limit: int = typer.Option(None, min=1, help="Only the first pictures."),
     cache: Path = typer.Option(None, help="Where computed results are kept between runs."),
     workers: int = typer.Option(None, min=0, help="Decoding threads; default: one per core."),
+    max_pixels: int = typer.Option(
+        None, min=1, help="Larger pictures are refused by their header (50 million)."
+    ),
     engine: str = typer.Option(
         None, help="local (default), or ray: on a Ray cluster (docs/scaling.md)."
     ),
@@ -101,6 +108,7 @@ def prune(
     from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.prune_job import prune as run_prune
+    from pickwell.prune_summary import print_pruned
     from pickwell.summary import print_source
 
     given = overrides(
@@ -137,6 +145,7 @@ def prune(
         limit=limit,
         cache=cache,
         workers=workers,
+        max_pixels=max_pixels,
         engine=engine,
         address=address,
         worker_cpus=worker_cpus,
@@ -149,38 +158,4 @@ def prune(
         made = run_prune(
             corpus, out, config=settings, on_progress=update, on_source=print_source, **given
         )
-    _tell(made)
-
-
-def _tell(made: PrunedCorpus) -> None:
-    from rich.table import Table
-
-    from pickwell.console import err
-    from pickwell.console import out as screen
-    from pickwell.prune_remarks import headline
-
-    selection = made.pruned.selection
-    funnel = selection.funnel()
-    screen.print(headline(made), markup=False, style="bold", soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for words, stage in (
-        ("cannot be read", "failed"),
-        ("go as duplicates", "duplicate"),
-        ("go by rank", "not chosen"),
-        ("stay", "chosen"),
-    ):
-        table.add_row(words, f"{funnel[stage]:,}")
-    screen.print(table)
-    for line in (*made.remarks, made.why):
-        screen.print(line, markup=False, soft_wrap=True)
-    if made.recall is not None:
-        anywhere, inside = made.recall
-        screen.print(
-            f"Of a sample of pictures {anywhere:,} have a duplicate, {inside:,} of them in their "
-            "own cluster, where they are looked for.",
-            soft_wrap=True,
-        )
-    for note in selection.parameters.get("notes", []):
-        err.print(note, markup=False, soft_wrap=True)
-    screen.print(f"Report: {made.folder / 'report.html'}", markup=False, soft_wrap=True)
-    screen.print(f"Lists: {made.folder / 'kept.txt'}, removed.txt", markup=False, soft_wrap=True)
+    print_pruned(made)

@@ -124,5 +124,5 @@ def _notes(
     if not len(gone.rows):
         return made
     made["threshold"] = gone.threshold
-    anywhere, inside = recall(rows, labels, np.arange(len(rows)), max(-1.0, gone.threshold))
+    anywhere, inside, _ = recall(rows, labels, np.arange(len(rows)), max(-1.0, gone.threshold))
     return made | ({"recall": inside / anywhere} if anywhere else {})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from selector.prune.lloyd import next_centres
-from selector.prune.prototypes import Prototypes, check_rows, mean_distance, say_broken
+from selector.prune.prototypes import Prototypes, check_rows, mean_distance, say_broken, say_equal
 from selector.prune.streams import Rows, one_thread_each
 
 
@@ -61,7 +62,10 @@ def class_means(
     labels = np.where(np.isnan(distance) & ~np.isin(labels, without), -1, labels)
     remarks = [f"The members of class {names[held[c]]} cancel out: no mean." for c in without]
     if len(held) < len(names):
-        remarks.append(f"{len(names) - len(held):,} classes have no usable row.")
+        empty = len(names) - len(held)
+        have = "has" if empty == 1 else "have"
+        remarks.append(f"{counted(empty, 'class', 'classes')} {have} no usable picture.")
+    remarks += say_equal(distance)
     return Prototypes(
         centres=centres,
         labels=labels,

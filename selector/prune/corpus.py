@@ -119,8 +119,8 @@ def prune(
     if classes is None and (options.supervised or options.balance_by == "labels"):
         raise BadInputError(
             "there are no classes to take means of, or to balance by",
-            "Name their column with --columns label=NAME, or put each class into a folder; or "
-            "leave --supervised out and balance by clusters (--balance-by clusters).",
+            "Name their column with --columns label=NAME, or put each of two or more into a "
+            "folder; or leave --supervised out and balance by clusters (--balance-by clusters).",
         )
     if prototypes is None:
         prototypes = find_prototypes(matrix, options, ~failed, classes, on_progress, over)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from selector.duplicates import ROUNDING
 from selector.order import canonical_order
@@ -41,6 +42,29 @@ class Duplicates:
     rivals: np.ndarray
     similarity: np.ndarray
     threshold: float
+
+
+class Recall(NamedTuple):
+    """How much the clusters hide.
+
+    Attributes:
+        anywhere: Rows of a sample that have a duplicate.
+        inside: Those of them that have one in their own cluster.
+        sample: Rows of the sample.
+    """
+
+    anywhere: int
+    inside: int
+    sample: int
+
+    @property
+    def words(self) -> str:
+        """The same as a sentence."""
+        have = "has" if self.anywhere == 1 else "have"
+        return (
+            f"Of a sample of {counted(self.sample, 'picture')} {self.anywhere:,} {have} a "
+            f"duplicate, {self.inside:,} of them in their own cluster, where they are looked for."
+        )
 
 
 def find_duplicates(
@@ -119,7 +143,7 @@ def recall(
     *,
     sample: int = 1_000,
     seed: int = 0,
-) -> tuple[int, int]:
+) -> Recall:
     """How much the clusters hide: a sample of rows held against all rows.
 
     Args:
@@ -131,7 +155,7 @@ def recall(
         seed: Of the sample.
 
     Returns:
-        Rows of the sample with a duplicate anywhere; those of them with one in their own cluster.
+        Rows of the sample with a duplicate, and those of them with one in their own cluster.
     """
     order = canonical_order(ids, seed, purpose="recall")
     drawn = order[labels[order] >= 0][:sample]
@@ -146,7 +170,7 @@ def recall(
         near &= drawn[:, None] != others[None, :]
         anywhere |= near.any(axis=1)
         inside |= (near & (labels[drawn][:, None] == labels[others][None, :])).any(axis=1)
-    return int(anywhere.sum()), int(inside.sum())
+    return Recall(int(anywhere.sum()), int(inside.sum()), len(drawn))
 
 
 def _of_cluster(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from data_cards.counted import counted
 from selector.prune.class_means import class_means
 from selector.prune.duplicates import find_duplicates
 from selector.prune.probe import Probe, accuracy, split_rows
@@ -136,30 +137,39 @@ class Pilot:
         return lines
 
 
-def by_amount(rows: int, prototypes: int, reason: str = "there are no classes") -> Pilot:
+NO_CLASSES = (
+    "there are no classes; with two or more (--columns label=NAME, or a folder for each) probes "
+    "test it"
+)
+
+
+def by_amount(rows: int, prototypes: int, reason: str = NO_CLASSES) -> Pilot:
     """What to do where no probe can be trained: hard from :data:`PLENTY` on, else random.
 
     Args:
         rows: Images that have an embedding.
         prototypes: Prototypes that their difficulty is measured from.
-        reason: Why no probe can be trained.
+        reason: Why no probe was trained, and what would let one.
 
     Returns:
         A pilot without trials, which says by what rule it decides.
     """
-    amount = rows / max(1, prototypes)
-    strategy: Strategy = "hard" if amount >= PLENTY else "random"
+    amount = round(rows / max(1, prototypes))
+    strategy: Strategy = "hard" if rows >= PLENTY * max(1, prototypes) else "random"
+    each = "the one prototype" if prototypes == 1 else f"each of {prototypes:,} prototypes"
+    there = f"{counted(amount, 'image')} for {each}"
+    thumb = "(a rule of thumb after Sorscher et al., who give no threshold)"
     said = {
-        "hard": "Keep hard, untested",
-        "random": "Random, since below that nothing was shown to beat it",
+        "hard": f"Keep hard: there {_are(amount)} {there}, and hard is taken from {PLENTY:,} on "
+        f"{thumb}.",
+        "random": f"Random: there {_are(amount)} {there}, and below {PLENTY:,} nothing was shown "
+        f"to beat random; hard is taken from {PLENTY:,} on {thumb}.",
     }[strategy]
-    return Pilot(
-        strategy,
-        f"{said}: {amount:,.0f} images for each of {prototypes:,} prototypes, and hard is taken "
-        f"from {PLENTY:,} on (a rule of thumb after Sorscher et al., who give no threshold). It "
-        f"was not tested on this corpus, as {reason}; with classes (--columns label=NAME, or a "
-        "folder for each) probes test it.",
-    )
+    return Pilot(strategy, f"{said} It was not tested on this corpus, as {reason}.")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def gain_over(mine: dict[int, float], other: dict[int, float]) -> tuple[float, float, float]:
@@ -327,7 +337,7 @@ def _decided(trials: tuple[Trial, ...], fraction: float, pool: int = 0) -> Pilot
     best = max(lines, key=lambda line: (line["gain"], line["strategy"]))
     size = lines[0]["rows"]
     prototypes = next(t.prototypes for t in trials if t.share == share)
-    amount = f"{size / prototypes:,.0f} images per prototype"
+    amount = f"{counted(round(size / prototypes), 'image')} per prototype"
     gains = "; ".join(
         f"keep {line['strategy']} {100 * line['gain']:+.1f} points "
         f"({100 * line['low']:+.1f} to {100 * line['high']:+.1f})"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from selector.prune.grid import checked
 from selector.prune.kmeans import Passes, Progress, Run, run_kmeans
@@ -32,6 +33,9 @@ __all__ = [
     "partial_sums",
     "reduce",
 ]
+
+EQUAL = 1e-6
+"""Distances that differ by no more differ by the rounding of unit vectors."""
 
 
 @dataclass(frozen=True)
@@ -202,16 +206,23 @@ def result_of(run: Run, labels: np.ndarray, distance: np.ndarray, asked: int) ->
     lookup[held] = np.arange(len(held))
     remarks = []
     if len(run.centres) < asked:
+        there = counted(len(run.centres), "distinct picture")
         remarks.append(
-            f"{asked:,} prototypes were asked for; there are {len(run.centres):,} distinct rows."
+            f"There {'is' if len(run.centres) == 1 else 'are'} {there} for "
+            f"{counted(asked, 'prototype')}: each is its own, and a ranking by distance "
+            "means nothing. Set fewer with --prototypes."
         )
+    else:
+        remarks += _say_lonely(sizes[held])
+    remarks += say_equal(distance)
     if run.moved:
-        remarks.append(f"A prototype without members was moved {run.moved:,} times.")
+        remarks.append(f"A prototype without members was moved {counted(run.moved, 'time')}.")
     dropped = len(run.centres) - len(held)
     if dropped:
-        remarks.append(f"{dropped:,} prototypes stayed without members and were left out.")
+        stayed = counted(dropped, "prototype")
+        remarks.append(f"Left out, as they stayed without members: {stayed}.")
     if not run.converged:
-        remarks.append(f"k-means was ended after {len(run.history):,} iterations.")
+        remarks.append(f"k-means was ended after {counted(len(run.history), 'iteration')}.")
     return Prototypes(
         centres=run.centres[held],
         labels=lookup[labels],
@@ -267,9 +278,32 @@ def mean_distance(distance: np.ndarray) -> float:
     return math.fsum(known) / max(1, len(known))
 
 
+def _say_lonely(sizes: np.ndarray) -> list[str]:
+    """Prototypes that are one picture say nothing of how unlike the others it is."""
+    alone = int((sizes == 1).sum())
+    if 2 * alone <= len(sizes):
+        return []
+    return [
+        f"{alone:,} of {counted(len(sizes), 'prototype')} {'holds' if alone == 1 else 'hold'} one "
+        "picture, which so lies at a distance of 0 and counts as easy. Set fewer with --prototypes."
+    ]
+
+
+def say_equal(distance: np.ndarray) -> list[str]:
+    """Distances that rank nothing are said to do so."""
+    known = distance[~np.isnan(distance)]
+    if len(known) < 2 or np.ptp(known) > EQUAL:
+        return []
+    what = "a hash of content and id" if np.ptp(known) == 0 else "rounding errors"
+    return [f"All distances are {known.mean():.3f}: the order is that of {what} and ranks nothing."]
+
+
 def say_broken(labels: np.ndarray) -> list[str]:
     without = int((labels < 0).sum())
     if not without:
         return []
-    rows = "row has" if without == 1 else "rows have"
-    return [f"{without:,} {rows} no prototype (no embedding, or left out)."]
+    have = "has" if without == 1 else "have"
+    return [
+        f"{counted(without, 'picture')} {have} no distance, and so can neither stay nor go: what "
+        "cannot be read, or has no class where --supervised wants one."
+    ]

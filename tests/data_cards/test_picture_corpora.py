@@ -298,6 +298,7 @@ def test_webdataset(tmp_path):
     )
     source = open_pictures(path)
     assert source.columns["label"] == "cls"
+    assert "columns id=__key__, images=those of each key, label=cls" in source.how
     samples = list(source.samples())
     assert [(s.id, s.label, s.error) for s in samples] == [
         ("a", None, None),

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,15 @@ def test_the_same_again_gives_the_same_and_runs_no_model(pictures, cache, tmp_pa
     assert len(vectors) == 161 and np.isnan(vectors).any(axis=1).sum() == 1
 
 
+def test_a_corpus_pruned_before_is_said_to_be_read_as_the_first_time(pictures, cache, tmp_path):
+    options = {"strategy": "random", "probe": "none", "robust": False}
+    said = []
+    prune(pictures, tmp_path / "a", cache=cache, on_source=said.append, **options)
+    prune(tmp_path / "a", tmp_path / "b", keep=0.3, on_source=said.append, **options)
+    first, again = (source.how for source in said)
+    assert again == f"{first}; as it was read before" and "as stated" not in again
+
+
 def test_groups_of_the_first_time_hold_for_the_next(pictures, cache, tmp_path):
     options = {"strategy": "hard", "probe": "none", "robust": False}
     prune(pictures, tmp_path / "a", cache=cache, group="([0-9])", **options)
@@ -161,6 +171,20 @@ def test_a_pruned_corpus_works_from_any_folder(pictures, cache, tmp_path, monkey
     prune("../elsewhere/count", "chained", keep=0.5, **options)  # made from what had moved
 
 
+def test_a_pattern_that_finds_nothing_is_refused_and_one_that_finds_a_part_is_told(
+    pictures, cache, tmp_path
+):
+    options = {"strategy": "hard", "probe": "none", "robust": False}
+    with pytest.raises(BadInputError, match="--group 'dog' is found in no id; the first is 'bar/"):
+        prune(pictures, tmp_path / "no", cache=cache, group="dog", **options)
+    made = prune(pictures, tmp_path / "part", cache=cache, group="box/", **options)
+    said = "--group is found in 60 of 161 ids: each of the others stands alone."
+    assert said in made.pruned.selection.parameters["notes"]
+    assert said in (tmp_path / "part" / "report.html").read_text()
+    made = prune(pictures, tmp_path / "whole", cache=cache, group="b?[a-z]+/", **options)
+    assert not made.pruned.selection.parameters["notes"][1:]  # but the broken one
+
+
 def test_records_and_pictures_are_copied_when_asked(pictures, cache, tmp_path):
     made = prune(
         pictures, tmp_path / "out", cache=cache, count=12, strategy="moderate", probe="none",
@@ -192,7 +216,7 @@ def test_a_corpus_that_changed_is_not_copied_from(pictures, cache, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"count": 500, "strategy": "hard"}, "500 of 160 readable pictures cannot be kept"),
+        ({"count": 500, "strategy": "hard"}, "500 of 161 pictures cannot be kept"),
         ({"strategy": "hard", "encoder": "embeded"}, "embedded"),
         ({"strategy": "best"}, "strategy"),
         ({"group": "(", "strategy": "hard"}, "not a regular expression"),
@@ -234,6 +258,20 @@ def test_one_class_is_as_good_as_none(tmp_path):
         corpus_of_one_class(), tmp_path, PruneConfig(robust=False), lambda *said: None
     )
     assert made.strategy == "random" and made.pilot is None
-    assert "all pictures are of one class" in made.why
+    assert "all pictures are of one class; with two or more" in made.why
     assert len(made.pruned.prototypes.centres) == 11  # the root of 120
     assert made.pruned.selection.parameters["balance_by"] == "clusters"
+
+
+@pytest.mark.parametrize(
+    ("count", "probe", "says"),
+    [
+        (120, "none", "--probe none was given; without it probes test it"),
+        (60, "linear", "too few pictures could be trained and tested on; probes want two classes"),
+    ],
+)
+def test_why_no_probe_was_trained_and_what_would_let_one(tmp_path, count, probe, says):
+    pictures = replace(corpus_of_one_class(count), classes=np.arange(count) % 2)
+    settings = PruneConfig(robust=False, probe=probe)
+    made = prune_pictures(pictures, tmp_path, settings, lambda *said: None)
+    assert says in made.why and "--columns" not in made.why

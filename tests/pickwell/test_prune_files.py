@@ -53,6 +53,6 @@ def test_the_same_again_can_be_typed(flags):
     line = prune_command("corpus", Path("out"), settings, "hard")
     command, _, rest = line.partition("  # ")
     named = {word for word in shlex.split(command) if word.startswith("--")}
-    assert named <= flags and len(named) == len(PruneConfig.model_fields) - 3 + 1  # and --out
-    assert rest == '--config FILE with prune: {"shard_rows": 7, "max_pixels": 100, "thumbnail": 64}'
+    assert named <= flags and len(named) == len(PruneConfig.model_fields) - 2 + 1  # and --out
+    assert rest == '--config FILE with prune: {"shard_rows": 7, "thumbnail": 64}'
     assert prune_command("corpus", Path("out"), default, "hard").endswith("--strategy hard")

@@ -56,6 +56,17 @@ def test_one_folder_is_no_class(tmp_path, names):
         png(tmp_path / name)
     samples = read(tmp_path)
     assert len(samples) == 2 and {s.label for s in samples} == {None}
+    said = "all of them in all: one class alone is none" in open_source(tmp_path, pictures=True).how
+    assert said == (names[0] == "all/b.png")
+
+
+@pytest.mark.parametrize("stated", [None, "pictures", "imagefolder"])
+def test_one_picture_is_no_corpus(tmp_path, stated):
+    one = png(tmp_path / "photos" / "a.PNG")
+    for pictures in (True, False):
+        with pytest.raises(BadInputError, match=r"a\.PNG is one picture") as caught:
+            open_source(one, pictures=pictures, format=stated)
+        assert f"Give its folder, {one.parent}" in caught.value.remedy
 
 
 def test_pairs_know_no_such_folder(tmp_path):

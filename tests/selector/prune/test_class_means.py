@@ -15,7 +15,7 @@ def test_by_hand() -> None:
     assert np.allclose(found.centres, [[0, 1], [half, half]])
     assert found.labels.tolist() == [1, 1, 0, -1]
     assert np.allclose(found.distance, [1 - half, 1 - half, 0, np.nan], equal_nan=True)
-    assert found.remarks == ("1 row has no prototype (no embedding, or left out).",)
+    assert [line[:30] for line in found.remarks] == ["1 picture has no distance, and"]
 
 
 def test_distance_is_to_the_own_class_though_another_is_nearer() -> None:
@@ -45,7 +45,7 @@ def test_one_class_and_a_class_without_rows() -> None:
     x[2] = 0
     found = class_means(x, np.array([0, 0, 5]), usable=np.array([True, True, True]))
     assert found.names == (0,) and found.dropped == 1
-    assert found.remarks[0] == "1 classes have no usable row."
+    assert found.remarks[0] == "1 class has no usable picture."
 
 
 def test_a_class_that_cancels_out_has_no_distance() -> None:

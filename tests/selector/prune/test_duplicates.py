@@ -119,13 +119,14 @@ def test_recall_tells_what_lies_in_other_clusters():
     base = unit(rng, 50)
     matrix = np.concatenate([base, base])
     same = np.concatenate([np.arange(50) % 5] * 2)
-    assert recall(matrix, same, names(100), 0.999) == (100, 100)
+    assert recall(matrix, same, names(100), 0.999) == (100, 100, 100)
     other = same.copy()
     other[50:75] = 9
-    assert recall(matrix, other, names(100), 0.999) == (100, 50)
-    assert recall(base, same[:50], names(50), 0.999) == (0, 0)
-    anywhere, inside = recall(matrix, other, names(100), 0.999, sample=20)
-    assert anywhere == 20 and 0 <= inside <= 20
+    assert recall(matrix, other, names(100), 0.999) == (100, 50, 100)
+    assert recall(base, same[:50], names(50), 0.999) == (0, 0, 50)
+    found = recall(matrix, other, names(100), 0.999, sample=20)
+    assert found.anywhere == found.sample == 20 and 0 <= found.inside <= 20
+    assert found.words.startswith("Of a sample of 20 pictures 20 have a duplicate, ")
 
 
 @pytest.mark.parametrize(

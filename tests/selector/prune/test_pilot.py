@@ -179,12 +179,19 @@ def test_probes_that_would_see_nothing_are_left_out():
     [(1_281_167, 1_000, "hard"), (4_000, 4, "hard"), (3_999, 4, "random"), (0, 1, "random")],
 )
 def test_without_probes_the_amount_of_data_decides(rows, prototypes, says):
-    found = by_amount(rows, prototypes, "all pictures are of one class")
+    found = by_amount(rows, prototypes)
     assert found.strategy == says and found.trials == ()
-    assert f"{rows / prototypes:,.0f} images for each of {prototypes:,} prototypes" in found.why
-    for words in ("from 1,000 on", "not tested on this corpus, as all pictures are of one class",
+    each = f"each of {prototypes:,} prototypes" if prototypes > 1 else "the one prototype"
+    assert f"there are {rows / prototypes:,.0f} images for {each}" in found.why
+    for words in ("from 1,000 on", "not tested on this corpus, as there are no classes",
                   "--columns label=NAME"):  # fmt: skip
         assert words in found.why
+    said = by_amount(rows, prototypes, "--probe none was given").why
+    assert said.endswith("as --probe none was given.") and "--columns" not in said
+
+
+def test_one_image_for_one_prototype_is_said_in_the_singular():
+    assert "there is 1 image for the one prototype" in by_amount(1, 1).why
 
 
 def test_an_empty_pilot_has_no_table():

@@ -181,13 +181,33 @@ def test_one_prototype_ranks_by_cosine_to_the_mean_direction() -> None:
 def test_more_prototypes_than_rows_is_said() -> None:
     found = fit_prototypes(cloud(30), 1000)
     assert len(found.centres) == 30 and found.asked == 1000
-    assert found.remarks[0] == "1,000 prototypes were asked for; there are 30 distinct rows."
+    assert found.remarks[0].startswith("There are 30 distinct pictures for 1,000 prototypes")
+    assert "a ranking by distance means nothing" in found.remarks[0]
+    assert found.remarks[1].startswith("All distances are 0.000: the order is that of ")
+
+
+def test_prototypes_of_one_picture_are_said_where_they_are_most() -> None:
+    wide = np.eye(8, dtype=np.float32)
+    x = np.concatenate([wide[:5], wide[5:] + 0.1, wide[5:]])  # five alone, three in company
+    found = fit_prototypes(x, start=wide)
+    assert sorted(found.sizes) == [1, 1, 1, 1, 1, 2, 2, 2]
+    assert found.remarks[0].startswith("5 of 8 prototypes hold one picture")
+    alike = np.concatenate([x[4:], wide[4:5]])  # three alone no more: half is not most
+    assert not fit_prototypes(alike, start=wide[4:]).remarks
+
+
+@pytest.mark.parametrize("x", [np.eye(4, dtype=np.float32), np.tile(np.float32([[1, 0]]), (4, 1))])
+def test_equal_distances_are_said_to_rank_nothing(x) -> None:
+    found = fit_prototypes(x, 1)
+    value = f"{found.distance[0]:.3f}"
+    assert any(f"All distances are {value}" in line for line in found.remarks)
+    assert not any("All distances" in line for line in fit_prototypes(cloud(50), 3).remarks)
 
 
 def test_identical_rows_are_one_prototype() -> None:
     found = fit_prototypes(np.full((500, 8), 0.3, np.float16), 7)
     assert len(found.centres) == 1 and found.sizes.tolist() == [500]
-    assert found.distance.max() < 1e-13 and "1 distinct" in found.remarks[0]
+    assert found.distance.max() < 1e-13 and "There is 1 distinct picture for" in found.remarks[0]
 
 
 def test_copies_have_equal_distances_wherever_they_stand() -> None:
@@ -216,7 +236,7 @@ def test_a_prototype_that_stays_empty_is_left_out_and_said() -> None:
     start = np.concatenate([np.eye(3), -np.ones((2, 3))]).astype(np.float32)
     found = fit_prototypes(x, start=start)
     assert found.dropped == 2 and len(found.centres) == 3 and found.asked == 5
-    assert "2 prototypes stayed without members and were left out." in found.remarks
+    assert "Left out, as they stayed without members: 2 prototypes." in found.remarks
     assert sorted(found.sizes) == [20, 20, 20] and found.labels.max() == 2
 
 
@@ -234,7 +254,7 @@ def test_masked_and_broken_rows_touch_nothing() -> None:
     one, two = fit_prototypes(x, 9), fit_prototypes(dirty, 9, usable=usable, block_rows=50)
     assert np.array_equal(one.centres, two.centres) and np.array_equal(one.labels, two.labels[:500])
     assert (two.labels[500:] == -1).all() and np.isnan(two.distance[500:]).all()
-    assert two.remarks[-1].startswith("56 rows have no prototype")
+    assert two.remarks[-1].startswith("56 pictures have no distance, and so can neither")
 
 
 def test_vectors_of_any_length_are_unit_vectors() -> None:
