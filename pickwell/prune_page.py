@@ -129,7 +129,7 @@ def _page(
         "short": pruned.selection.parameters.get("shortfall"),
         "remarks": made.remarks,
         "facts": _facts(run, pictures, made, settings),
-        "pairs_first": funnel["duplicate"] > funnel["not chosen"],
+        "pairs_first": funnel["duplicate"] >= funnel["not chosen"],
         "stays": [card(row) for row in first],
         "goes": [card(row) for row in gone],
         "clusters": _clusters(pictures, made, card),
