@@ -13,7 +13,7 @@ from pickwell.prune_job import prune_pictures
 from pickwell.prune_page import SHOWN, _galleries
 from pickwell.prune_plots import probe_curve
 from pickwell.prune_probes import probe_blocks
-from selector.prune.pilot import Pilot, Trial
+from selector.prune.pilot import NO_CLASSES, Pilot, Trial
 
 ROWS = 400
 
@@ -126,8 +126,8 @@ def test_a_strategy_that_was_given_is_told_with_its_verdict_or_that_there_is_non
     assert f"keep {'hard' if strategy == 'random' else strategy} " in made.why
     what = "hard or easy is" if strategy == "random" else "it is"
     for corpus, change, reason in (
-        (pictures, {"probe": "none"}, "--probe none was given"),
-        (replace(pictures, classes=None, class_names=[]), {}, "there are no classes"),
+        (pictures, {"probe": "none"}, "--probe none was given; without it probes test it"),
+        (replace(pictures, classes=None, class_names=[]), {}, NO_CLASSES),
     ):
         why = pruned(corpus, **given | change).why
         assert why.endswith(
