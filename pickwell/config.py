@@ -14,6 +14,19 @@ def words_as_typed(value: Any) -> Any:
     return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
 
 
+def entries_as_typed(value: Any) -> Any:
+    """``herding,d2:aum:gamma=1,neighbours=5``: an option without a method belongs to the last."""
+    if not isinstance(value, str):
+        return value
+    made: list[str] = []
+    for word in words_as_typed(value):
+        if made and "=" in word and ":" not in word:
+            made[-1] += f",{word}"
+        else:
+            made.append(word)
+    return made
+
+
 def columns_as_typed(text: str) -> dict[str, str]:
     """``image=file,response=caption`` as a mapping.
 
@@ -35,6 +48,8 @@ def _as_columns(value: Any) -> Any:
 
 Words = Annotated[list[str], BeforeValidator(words_as_typed)]
 """``a,b`` means in a file what it means on the command line."""
+Entries = Annotated[list[str], BeforeValidator(entries_as_typed)]
+"""The same of methods with their options."""
 Columns = Annotated[dict[str, str], BeforeValidator(_as_columns)]
 """``image=file,response=caption`` likewise."""
 
@@ -187,7 +202,7 @@ Counts = Annotated[list[int], BeforeValidator(words_as_typed)]
 class BenchmarkConfig(_Strict):
     """What ``pickwell benchmark`` needs beside corpus and output folder."""
 
-    methods: Words = Field(
+    methods: Entries = Field(
         default=[
             *("herding", "k-center", "facility-location", "graph-cut", "moderate"),
             *("hardest", "easiest", "ccs", "d2", "stratified"),

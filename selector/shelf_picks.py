@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from data_cards.counted import counted
+from data_cards.errors import BadInputError
 from selector.coreset import Budget, choose, methods
 from selector.outcome import Outcome, join, number, shortfall, whole
 from selector.pick import collapse, described
@@ -29,7 +31,11 @@ class _Shelf:
     uses: ClassVar[frozenset[str]] = frozenset({"space", "image_weight", "seed"})
 
     def pick(self, candidates: Candidates, budget: int, options: Options) -> Selection:
-        """Choose among what floors, and copies, leave; what has no vector is not chosen."""
+        """Choose among what floors, and copies, leave; what has no vector is not chosen.
+
+        Raises:
+            BadInputError: Nothing that is left has a vector.
+        """
         outcome = Outcome(candidates, options.seed)
         ranked = collapse(outcome, outcome.admit())
         space = resolve_space(candidates, options.space)
@@ -38,6 +44,12 @@ class _Shelf:
         if space is not None:
             rows, present = space_rows(candidates, ranked, space, options.image_weight)
             there, rows = ranked[present], rows[present]
+        if len(ranked) and not len(there):
+            raise BadInputError(
+                f"{self.name} chooses by vectors, and none of {counted(len(ranked), 'sample')} has "
+                "one.",
+                "Score again with an encoder, or choose without vectors: --method top.",
+            )
         count = min(budget, len(there))
         quality = np.asarray(candidates.quality, dtype=np.float64)
         made = choose(

@@ -4,7 +4,7 @@ import pytest
 
 from data_cards import BadInputError
 from pickwell.commands.options import parse_columns
-from pickwell.config import Config, SelectConfig
+from pickwell.config import BenchmarkConfig, Config, SelectConfig
 from pickwell.config_file import checked, load_config
 
 
@@ -80,6 +80,13 @@ def test_metrics_as_on_the_command_line(tmp_path):
 def test_consensus_as_on_the_command_line(tmp_path):
     config = load_config(write(tmp_path, "select: {consensus: 'alignment, length'}"))
     assert config.select.consensus == ["alignment", "length"]
+
+
+def test_options_of_a_method_stay_with_it():
+    typed = "herding, d2:aum:gamma=0.3,neighbours=5 ,ccs"
+    parted = ["herding", "d2:aum:gamma=0.3,neighbours=5", "ccs"]
+    assert BenchmarkConfig(methods=typed).methods == parted
+    assert BenchmarkConfig(methods=parted).methods == parted
 
 
 def test_columns_as_on_the_command_line(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data_cards.errors import BadInputError
 from selector.pick import select
 from selector.picker import registry
 from selector.selection import Candidates
@@ -66,4 +67,5 @@ def test_what_has_no_vector_is_not_chosen():
     assert "no vector" in made.table["reason"][row].as_py()
     bare = pool()
     bare = Candidates(bare.ids, bare.quality, bare.refused, bare.failed)
-    assert select(bare, 5, method="herding").ids == []
+    with pytest.raises(BadInputError, match="herding chooses by vectors, and none of 38 samples"):
+        select(bare, 5, method="herding")
