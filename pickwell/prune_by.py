@@ -52,6 +52,10 @@ def prune_by_method(
     balanced = settings.balance_by == "labels"
     if settings.per_class is not None:
         budget = Budget(per_class=settings.per_class)
+        if pictures.classes is not None:
+            budget.shares(
+                pictures.classes[pictures.readable & (pictures.classes >= 0)], pictures.class_names
+            )  # one that is too small is named before anything is computed
     elif settings.count is not None:
         budget = Budget(count=settings.count, balanced=balanced)
     else:

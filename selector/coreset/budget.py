@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,18 +40,19 @@ class Budget:
             if value is not None and value < 0:
                 raise BadInputError(f"the {name} is {value}", "Give 0 or more.")
 
-    def total(self, rows: int, labels: np.ndarray | None = None) -> int:
+    def total(self, rows: int, labels: np.ndarray | None = None, names: Sequence[Any] = ()) -> int:
         """How many that is.
 
         Args:
             rows: Rows there are.
             labels: (n,) whole numbers from 0 up; needed for ``per_class``.
+            names: Of the classes, for messages.
 
         Raises:
             BadInputError: There are not so many.
         """
         if self.per_class is not None:
-            return int(self.shares(labels).sum())
+            return int(self.shares(labels, names).sum())
         wanted = keep_count(rows, self.fraction) if self.fraction is not None else self.count
         assert wanted is not None
         if wanted > rows:
@@ -58,11 +61,12 @@ class Budget:
             )
         return wanted
 
-    def shares(self, labels: np.ndarray | None) -> np.ndarray:
+    def shares(self, labels: np.ndarray | None, names: Sequence[Any] = ()) -> np.ndarray:
         """How many of each class, by its number.
 
         Args:
             labels: (n,) whole numbers from 0 up.
+            names: Of the classes, for messages.
 
         Raises:
             BadInputError: There are no classes, or one is smaller than what is asked of it.
@@ -76,9 +80,10 @@ class Budget:
             return quotas(sizes, self.total(len(labels)))
         small = np.flatnonzero((sizes < self.per_class) & (sizes > 0))
         if len(small):
+            name = names[small[0]] if len(names) else f"number {small[0]}"
             raise BadInputError(
-                f"class number {small[0]} has {sizes[small[0]]:,} rows, fewer than the "
+                f"class {name} has {sizes[small[0]]:,} rows, fewer than the "
                 f"{self.per_class:,} of each that are asked for",
-                "Ask for fewer of each, or for a count: a small class then passes its share on.",
+                "Ask for fewer of each, or leave that class out.",
             )
         return np.where(sizes > 0, self.per_class, 0)

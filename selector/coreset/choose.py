@@ -106,7 +106,7 @@ def choose(
         classes,
     )
     selected = _located(options, names)
-    total = budget.total(len(names) - len(selected), classes)
+    total = budget.total(len(names) - len(selected), classes, class_names)
     parameters = {"seed": seed, "count": total, **found.options, **options}
     if budget.balanced or budget.per_class is not None:
         if len(selected):
@@ -138,7 +138,7 @@ def _by_class(
     class_names: Sequence[Any],
 ) -> Coreset:
     assert pool.labels is not None
-    shares = budget.shares(pool.labels)
+    shares = budget.shares(pool.labels, class_names)
     turns, rows, gains, weights, notes = [], [], [], [], {}
     for number_, share in enumerate(shares.tolist()):
         mine = order[pool.labels[order] == number_]

@@ -196,6 +196,9 @@ def test_what_is_wrong_is_said():
         choose(ids, Budget(count=1), "ccs", features=given["features"])
     with pytest.raises(BadInputError, match="fewer than the 40 of each"):
         choose(ids, Budget(per_class=40), "random", **given)
+    named = given | {"labels": ["few" if n < 3 else "many" for n in range(60)]}
+    with pytest.raises(BadInputError, match="class few has 3 rows"):
+        choose(ids, Budget(per_class=4), "random", **named)
     with pytest.raises(BadInputError, match="needs classes"):
         choose(ids, Budget(per_class=4), "random")
     broken = given["features"].copy()
