@@ -8,49 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-
-def words_as_typed(value: Any) -> Any:
-    """``a,b`` as the list of its words; whatever is no text stays what it is."""
-    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
-
-
-def entries_as_typed(value: Any) -> Any:
-    """``herding,d2:aum:gamma=1,neighbours=5``: an option without a method belongs to the last."""
-    if not isinstance(value, str):
-        return value
-    made: list[str] = []
-    for word in words_as_typed(value):
-        if made and "=" in word and ":" not in word:
-            made[-1] += f",{word}"
-        else:
-            made.append(word)
-    return made
-
-
-def columns_as_typed(text: str) -> dict[str, str]:
-    """``image=file,response=caption`` as a mapping.
-
-    Raises:
-        ValueError: If a part is not ``field=column``.
-    """
-    mapping = {}
-    for part in text.split(","):
-        name, sign, column = (word.strip() for word in part.partition("="))
-        if not sign or not name or not column:
-            raise ValueError(f"{part.strip()!r} is not FIELD=COLUMN")
-        mapping[name] = column
-    return mapping
-
-
-def _as_columns(value: Any) -> Any:
-    return columns_as_typed(value) if isinstance(value, str) else value
-
+from pickwell.as_typed import entries_as_typed, mapping_as_typed, words_as_typed
 
 Words = Annotated[list[str], BeforeValidator(words_as_typed)]
 """``a,b`` means in a file what it means on the command line."""
 Entries = Annotated[list[str], BeforeValidator(entries_as_typed)]
 """The same of methods with their options."""
-Columns = Annotated[dict[str, str], BeforeValidator(_as_columns)]
+Columns = Annotated[dict[str, str], BeforeValidator(mapping_as_typed)]
 """``image=file,response=caption`` likewise."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from data_cards.counted import counted
 
-def many(count: int, noun: str, plural: str | None = None) -> str:
-    """``1 group``, ``2 groups``, ``1,000 groups``."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+many = counted
+"""``1 group``, ``2 groups``, ``1,000 groups``."""

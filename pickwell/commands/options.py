@@ -75,7 +75,7 @@ def parse_columns(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     from data_cards.errors import BadInputError
-    from pickwell.config import columns_as_typed
+    from pickwell.as_typed import columns_as_typed
 
     try:
         return columns_as_typed(text)
