@@ -75,5 +75,5 @@ def class_means(
         asked=len(names),
         names=tuple(int(name) for name in names[held]),
         dropped=len(names) - len(held),
-        remarks=(*remarks, *say_broken(labels)),
+        remarks=(*remarks, *say_broken(labels, "not read, or without a class")),
     )

@@ -298,12 +298,11 @@ def say_equal(distance: np.ndarray) -> list[str]:
     return [f"All distances are {known.mean():.3f}: the order is that of {what} and ranks nothing."]
 
 
-def say_broken(labels: np.ndarray) -> list[str]:
+def say_broken(labels: np.ndarray, why: str = "not read") -> list[str]:
     without = int((labels < 0).sum())
     if not without:
         return []
     have = "has" if without == 1 else "have"
     return [
-        f"{counted(without, 'picture')} {have} no distance, and so can neither stay nor go: what "
-        "cannot be read, or has no class where --supervised wants one."
+        f"{counted(without, 'picture')} {have} no distance, and so can neither stay nor go: {why}."
     ]

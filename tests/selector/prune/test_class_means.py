@@ -16,6 +16,7 @@ def test_by_hand() -> None:
     assert found.labels.tolist() == [1, 1, 0, -1]
     assert np.allclose(found.distance, [1 - half, 1 - half, 0, np.nan], equal_nan=True)
     assert [line[:30] for line in found.remarks] == ["1 picture has no distance, and"]
+    assert found.remarks[0].endswith("not read, or without a class.")
 
 
 def test_distance_is_to_the_own_class_though_another_is_nearer() -> None:

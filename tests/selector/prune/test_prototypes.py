@@ -255,6 +255,7 @@ def test_masked_and_broken_rows_touch_nothing() -> None:
     assert np.array_equal(one.centres, two.centres) and np.array_equal(one.labels, two.labels[:500])
     assert (two.labels[500:] == -1).all() and np.isnan(two.distance[500:]).all()
     assert two.remarks[-1].startswith("56 pictures have no distance, and so can neither")
+    assert two.remarks[-1].endswith(": not read.")
 
 
 def test_vectors_of_any_length_are_unit_vectors() -> None:
