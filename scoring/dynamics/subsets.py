@@ -41,7 +41,7 @@ def subset_runs(
     fit: Fit,
     rows: int,
     test_rows: int,
-    folder: Path,
+    folder: Path | str,
     *,
     runs: int = 200,
     share: float = 0.7,
@@ -56,19 +56,21 @@ def subset_runs(
         fit: See :data:`Fit`.
         rows: n.
         test_rows: m; 0: no influence.
-        folder: Where finished runs are kept.
+        folder: Where finished runs are kept; of one ``fit`` on one set of rows, which nothing but
+            their numbers can tell from another.
         runs: Trainings.
         share: Of the rows in each, between 0 and 1.
         seed: Of the parts.
         on_progress: Called with ``("subset models", done, runs)``.
 
     Raises:
-        BadInputError: An option is out of range.
+        BadInputError: An option is out of range, or the folder holds runs on so many other rows.
     """
     if not 0 < share < 1 or runs < 2:
         raise BadInputError(
             f"share {share:g}, {runs} runs", "share between 0 and 1, 2 runs or more."
         )
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     masks = np.zeros((runs, rows), dtype=bool)
     right = np.zeros((runs, rows), dtype=bool)
@@ -86,6 +88,10 @@ def subset_runs(
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, own=np.packbits(own), other=np.packbits(other), seconds=took)
         with np.load(path, allow_pickle=False) as kept:
+            if (len(kept["own"]), len(kept["other"])) != (-(-rows // 8), -(-test_rows // 8)):
+                raise BadInputError(
+                    f"{folder} holds trainings on other rows", "Name a folder of its own."
+                )
             right[run] = np.unpackbits(kept["own"], count=rows).astype(bool)
             seconds += float(kept["seconds"]) if "seconds" in kept else 0.0
             tested[run] = np.unpackbits(kept["other"], count=test_rows).astype(bool)

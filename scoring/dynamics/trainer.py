@@ -62,8 +62,8 @@ class Recipe:
 def train_signals(
     make: Make,
     inputs: np.ndarray,
-    labels: np.ndarray,
-    folder: Path,
+    labels: np.ndarray | Sequence[int],
+    folder: Path | str,
     *,
     name: str,
     ids: Sequence[Any] | None = None,
@@ -98,8 +98,11 @@ def train_signals(
         BadInputError: The shapes do not fit, the folder holds something else, or the training
             diverged.
     """
+    if isinstance(make, nn.Module):
+        raise BadInputError("make is a model", "Give what makes one: lambda: Net(), for example.")
     how = recipe or Recipe()
     kept = tuple(sorted(set(snapshots if snapshots is not None else (how.epochs,))))
+    inputs, labels, folder = np.asanyarray(inputs), np.asarray(labels), Path(folder)
     _check(inputs, labels, how, kept, seeds)
     names = np.arange(len(labels)) if ids is None else np.asarray(ids, dtype=object)
     order = canonical_rows(names)
@@ -219,6 +222,7 @@ def _epoch(
     for rows in batches(shuffled, recipe.batch_size):
         wanted = torch.from_numpy(labels[rows]).to(device)
         logits = model(tensor_of(inputs, rows, device))
+        _refuse_unknown_classes(logits, labels)
         losses = nn.functional.cross_entropy(logits, wanted, reduction="none")
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
@@ -236,6 +240,17 @@ def _epoch(
         found["correct"][run, epoch, rows] = (logits.argmax(1) == wanted).cpu().numpy()
         found["margin"][run, epoch, rows] = (own - other.clamp(min=0.0)).cpu().numpy()
         found["loss"][run, epoch, rows] = each.float().cpu().numpy()
+
+
+def _refuse_unknown_classes(logits: torch.Tensor, labels: np.ndarray) -> None:
+    """Each class has a logit."""
+    largest = int(labels.max())
+    if logits.ndim != 2 or logits.shape[1] <= largest:
+        raise BadInputError(
+            f"there are labels up to {largest}, and the model answers with "
+            f"{tuple(logits.shape[1:])} logits for a sample",
+            f"Make a model of {largest + 1} classes or more.",
+        )
 
 
 def _snapshot(
@@ -257,12 +272,16 @@ def _snapshot(
 def _check(
     inputs: np.ndarray, labels: np.ndarray, recipe: Recipe, kept: Sequence[int], seeds: Any
 ) -> None:
-    if len(inputs) != len(labels) or not len(labels):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0:
         raise BadInputError(
-            f"{len(inputs):,} inputs and {len(labels):,} labels", "Give one label for each."
+            f"labels of {labels.dtype} and shape {labels.shape} are not whole numbers from 0 up",
+            "Number the classes: names, numbers = numpy.unique(labels, return_inverse=True).",
         )
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise BadInputError("labels must be whole numbers from 0 up", "Number the classes.")
+    if inputs.dtype.kind not in "iuf" or inputs.ndim < 2 or len(inputs) != len(labels):
+        raise BadInputError(
+            f"inputs of {inputs.dtype} and shape {inputs.shape} beside {len(labels):,} labels",
+            "Give one array of numbers, a row for each label.",
+        )
     if not seeds or len(set(seeds)) < len(seeds):
         raise BadInputError(f"seeds {list(seeds)}", "Give one or more, all different.")
     wrong = [epoch for epoch in kept if not 1 <= epoch <= recipe.epochs]

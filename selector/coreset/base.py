@@ -30,15 +30,17 @@ class Pool:
         features: (n, d) float16 to float64, array or memory map, finite; ``None``: there are none.
         scores: (n,) float64 difficulty, finite; **higher is harder**, whatever it is.
         labels: (n,) whole numbers from 0 up.
+        size: n, where none of these says it.
     """
 
     features: np.ndarray | None = None
     scores: np.ndarray | None = None
     labels: np.ndarray | None = None
+    size: int = 0
 
     def __len__(self) -> int:
         there = (self.features, self.scores, self.labels)
-        return next(len(given) for given in there if given is not None)
+        return next((len(given) for given in there if given is not None), self.size)
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
         """Features as float32, a block at a time."""
@@ -54,12 +56,10 @@ class Pool:
 
     def only(self, positions: np.ndarray) -> Pool:
         """The pool of some rows, in the order given."""
-        return Pool(
-            *(
-                None if a is None else a[positions]
-                for a in (self.features, self.scores, self.labels)
-            )
-        )
+        some = [
+            None if a is None else a[positions] for a in (self.features, self.scores, self.labels)
+        ]
+        return Pool(some[0], some[1], some[2], len(positions))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_cards.errors import BadInputError
+from selector.coreset.given import share_of, whole_number
 from selector.prune.rule import keep_count
 from selector.quotas import quotas
 
@@ -18,8 +19,8 @@ class Budget:
     """One of three ways to say it.
 
     Attributes:
-        count: So many.
-        fraction: This share, to the nearest whole number.
+        count: So many; 0 chooses nothing.
+        fraction: This share, from 0 to 1, to the nearest whole number.
         per_class: So many of each class.
         balanced: Whether a count or share is divided among the classes as they are large (largest
             remainder), rather than chosen from all together. ``per_class`` always is.
@@ -37,8 +38,10 @@ class Budget:
                 "a budget is a count, a fraction or a number per class", "Give one of the three."
             )
         for name, value in (("count", self.count), ("number per class", self.per_class)):
-            if value is not None and value < 0:
-                raise BadInputError(f"the {name} is {value}", "Give 0 or more.")
+            if value is not None:
+                whole_number(value, name)
+        if self.fraction is not None:
+            share_of(self.fraction, "kept fraction")
 
     def total(self, rows: int, labels: np.ndarray | None = None, names: Sequence[Any] = ()) -> int:
         """How many that is.

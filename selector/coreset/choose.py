@@ -12,12 +12,18 @@ import pyarrow as pa
 from data_cards.errors import BadInputError
 from selector.coreset.base import BLOCK, Method, Pool, find_method
 from selector.coreset.budget import Budget
+from selector.coreset.given import (
+    features_of,
+    ids_of,
+    labels_of,
+    located,
+    refuse_missing,
+    scores_of,
+    whole_number,
+)
 from selector.order import canonical_order
 from selector.outcome import Outcome, join, number, whole
 from selector.selection import Candidates, Selection
-
-LONGEST = 1e18
-"""Of a row: squared distances of such rows are a hundredth of what float32 can hold."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,10 @@ def choose(
         ids: n distinct ids.
         budget: How many; met exactly.
         method: One of :func:`selector.coreset.base.methods`.
-        features: (n, d) floats, array or memory map.
+        features: (n, d) numbers: array, memory map, or what numpy can make one of.
         scores: (n,) difficulty, higher is harder.
         labels: n classes, of any kind.
-        seed: Of ties and draws.
+        seed: Of ties and draws, 0 or more.
         **options: Of the method; ``selected`` (where it has that) takes ids that count as picked
             before, and are not picked again.
 
@@ -96,16 +102,17 @@ def choose(
             option is out of range, or there are not enough rows; a row is named.
     """
     found = find_method(method, options)
-    names = np.asarray(ids, dtype=object)
-    classes, class_names = _coded(labels, len(names))
-    _check(found, len(names), features, scores, labels)
+    if not isinstance(budget, Budget):
+        raise BadInputError(
+            f"the budget is {budget!r}", "Give one: Budget(count=100), for example."
+        )
+    names = ids_of(ids)
+    seed = whole_number(seed, "seed")
+    refuse_missing(found, features=features, scores=scores, labels=labels)
+    classes, class_names = labels_of(labels, len(names))
+    pool = Pool(features_of(features, len(names)), scores_of(scores, len(names)), classes)
     order = canonical_order(names, seed)
-    pool = Pool(
-        None if features is None else features,
-        None if scores is None else np.asarray(scores, dtype=np.float64),
-        classes,
-    )
-    selected = _located(options, names)
+    selected = located(options, names)
     total = budget.total(len(names) - len(selected), classes, class_names)
     parameters = {"seed": seed, "count": total, **found.options, **options}
     if budget.balanced or budget.per_class is not None:
@@ -186,81 +193,5 @@ class _Ordered:
             features,
             None if pool.scores is None else pool.scores[order],
             None if pool.labels is None else pool.labels[order],
-        )
-
-
-def _located(options: Mapping[str, Any], names: np.ndarray) -> np.ndarray:
-    """Positions of the ids that are selected already."""
-    wanted = list(options.get("selected", ()))
-    place = {name: row for row, name in enumerate(names.tolist())} if wanted else {}
-    lost = next((one for one in wanted if one not in place), None)
-    if lost is not None:
-        raise BadInputError(f"selected: there is no id {lost!r}", "Name ids of the pool.")
-    return np.array([place[one] for one in dict.fromkeys(wanted)], dtype=np.int64)
-
-
-def _coded(
-    labels: Sequence[Any] | np.ndarray | None, rows: int
-) -> tuple[np.ndarray | None, list[Any]]:
-    """Classes as whole numbers from 0 up, in the order of their names."""
-    if labels is None:
-        return None, []
-    if len(labels) != rows:
-        raise BadInputError(f"{rows:,} ids, but {len(labels):,} labels", "Give one for each id.")
-    given = list(labels)
-    missing = next((row for row, one in enumerate(given) if one is None or one != one), None)
-    if missing is not None:
-        raise BadInputError(f"row {missing} has no label", "Leave such rows out, or name a class.")
-    names = sorted(set(given), key=lambda one: (str(type(one)), one))
-    place = {name: number for number, name in enumerate(names)}
-    return np.array([place[one] for one in given], dtype=np.int64), names
-
-
-def _check(
-    found: Method, rows: int, features: np.ndarray | None, scores: np.ndarray | None, labels: Any
-) -> None:
-    given = {"features": features, "scores": scores, "labels": labels}
-    for need in sorted(found.needs):
-        if given[need] is None:
-            raise BadInputError(
-                f"method {found.name!r} needs {need}", "Give them, or choose another method."
-            )
-    if scores is not None:
-        if np.shape(scores) != (rows,):
-            raise BadInputError(
-                f"{rows:,} ids, but scores of shape {np.shape(scores)}", "Give one for each id."
-            )
-        bad = np.flatnonzero(~np.isfinite(np.asarray(scores, dtype=np.float64)))
-        if len(bad):
-            raise BadInputError(
-                f"the score of row {bad[0]} is {scores[bad[0]]} ({len(bad):,} such rows)",
-                "Leave such rows out.",
-            )
-    if features is not None:
-        if features.ndim != 2 or len(features) != rows or not features.shape[1]:
-            raise BadInputError(
-                f"{rows:,} ids, but features of shape {features.shape}",
-                "Give a matrix (rows, dimensions).",
-            )
-        _check_features(features)
-
-
-def _check_features(features: np.ndarray) -> None:
-    """Every row is finite, and of a length whose square float32 can hold."""
-    limit = LONGEST / np.sqrt(features.shape[1])
-    for start in range(0, len(features), BLOCK):
-        given = np.asarray(features[start : start + BLOCK])
-        largest = np.abs(given).max(axis=1)
-        bad = np.flatnonzero(~(largest <= limit))  # NaN is not below it either
-        if not len(bad):
-            continue
-        row = start + int(bad[0])
-        if np.isfinite(given[bad[0]]).all():
-            raise BadInputError(
-                f"the features of row {row} go up to {largest[bad[0]]:g}, more than the "
-                f"{limit:g} that products in float32 can bear",
-                "Divide all features by one number.",
-            )
-        raise BadInputError(
-            f"the features of row {row} hold NaN or infinity", "Leave such rows out."
+            size=len(order),
         )

@@ -128,10 +128,31 @@ def test_schedules():
     assert cosine.rate(0) == 1.0 and cosine.rate(5) == pytest.approx(0.5)
 
 
+def test_lists_and_a_folder_as_text_are_as_good(digits, tmp_path):
+    inputs, labels = digits
+    given = {"name": "x", "recipe": Recipe(epochs=1)}
+    made = train_signals(linear(64, 10), inputs, labels, tmp_path / "a", **given)
+    same = train_signals(
+        linear(64, 10), inputs.tolist(), labels.tolist(), str(tmp_path / "b"), **given
+    )
+    assert same.labels.tolist() == made.labels.tolist()
+    assert np.isfinite(same.losses).all() and same.losses.shape == made.losses.shape
+
+
 def test_what_is_wrong_is_said(digits, tmp_path):
     inputs, labels = digits
-    with pytest.raises(BadInputError, match="400 inputs and 399 labels"):
+    with pytest.raises(BadInputError, match=r"shape \(400, 64\) beside 399 labels"):
         train_signals(linear(64, 10), inputs, labels[1:], tmp_path, name="x")
+    with pytest.raises(BadInputError, match="whole numbers") as caught:
+        train_signals(linear(64, 10), inputs, ["a"] * 400, tmp_path, name="x")
+    assert "return_inverse" in caught.value.remedy
+    with pytest.raises(BadInputError, match="inputs of <U1"):
+        train_signals(linear(64, 10), np.full((400, 2), "a"), labels, tmp_path, name="x")
+    with pytest.raises(BadInputError, match=r"labels up to 9, .* \(4,\) logits"):
+        train_signals(linear(64, 4), inputs, labels, tmp_path / "few", name="x")
+    with pytest.raises(BadInputError, match="make is a model") as caught:
+        train_signals(linear(64, 10)(), inputs, labels, tmp_path, name="x")
+    assert "lambda" in caught.value.remedy
     with pytest.raises(BadInputError, match="whole numbers"):
         train_signals(linear(64, 10), inputs, labels.astype(float), tmp_path, name="x")
     with pytest.raises(BadInputError, match="seeds"):
