@@ -9,6 +9,7 @@ from typing import Any
 
 from finetune.reduce import Line
 from pickwell.benchmark_files import RULES, errors, plot, table
+from pickwell.benchmark_gains import LEGEND, gains
 
 NOTES = Path(__file__).with_name("notes.toml")
 """Why orderings of the spec do not appear in ours, in one sentence each."""
@@ -32,6 +33,8 @@ def write_page(docs: Path) -> None:
         parts.append(_supplied(found["supplied"]["answer"]))
     if "supplied_network" in found:
         parts.append(_network(found["supplied_network"]["answer"]))
+    if any(name in found for name in TITLES):
+        parts.append(f"### Beside random\n\n{LEGEND}")
     for name, title in TITLES.items():
         if name in found:
             parts.append(_shelf(name, title, found[name]["answer"], place))
@@ -120,13 +123,18 @@ def _shelf(name: str, title: str, answer: dict[str, Any], place: Path) -> str:
         given = {k: float("nan") if v is None else v for k, v in record.items() if k != "verdict"}
         lines.append(Line(**given | {"score_error": record.get("score_error")}))
     (place / f"{name}.svg").write_text(plot(lines), "utf-8")
-    parts = [
-        f"### {title}",
-        f"{answer['pictures']:,} pictures." + _corpus(answer.get("corpus")),
-        f"![{title}](coresets/{name}.svg)",
-    ]
+    took = f"{answer['pictures']:,} pictures, {answer['options']['seeds']} seeds."
+    parts = [f"#### {title}", took + _corpus(answer.get("corpus"))]
+    full = [f"# {title}", "Made by `python -m benchmarks.coresets`; what the words mean stands in "
+            "[coresets.md](../coresets.md).", f"![{title}]({name}.svg)"]  # fmt: skip
     for rule in dict.fromkeys(line.rule for line in lines):
-        parts += [f"{RULES[rule].capitalize()}:", table(lines, rule)]
+        parts += [f"{RULES[rule].capitalize()}:", gains(lines, rule)]
+        full += [f"## {RULES[rule].capitalize()}", table(lines, rule)]
+    (place / f"{name}.md").write_text("\n\n".join(full) + "\n", "utf-8")
+    parts.append(
+        f"[Every interval, the seconds and the memory](coresets/{name}.md), "
+        f"[plot](coresets/{name}.svg)."
+    )
     return "\n\n".join(parts + errors(lines))
 
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -120,3 +121,25 @@ def test_a_question_that_fails_takes_no_other_with_it(tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "docs" / "coresets").glob("*.json")} == {"mnist.json"}
     assert "### mnist" in (tmp_path / "docs" / "coresets.md").read_text()
     assert run("--only", "nothing", "--dir", tmp_path).exit_code == 2
+
+
+@pytest.mark.slow
+def test_digits_are_really_asked(tmp_path):
+    docs = tmp_path / "docs"
+    app = Typer()
+    app.command()(command.main)
+    words = ["--quick", "--dir", str(tmp_path), "--out", str(docs), "--only", "digits"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    answer = json.loads((docs / "coresets" / "digits.json").read_text())["answer"]
+    assert answer["pictures"] == 1797 and {one["seeds"] for one in answer["lines"]} == {2}
+    right = {
+        (one["method"], one["budget"], one["rule"]): one["accuracy"] for one in answer["lines"]
+    }
+    assert len(right) == (len(questions.SHELF) + 1) * 3 * 2
+    assert right["herding", "10 per class", "steps"] > right["random", "10 per class", "steps"]
+    assert right["random", "30%", "steps"] > 0.8
+    page_, full = (docs / "coresets.md").read_text(), (docs / "coresets" / "digits.md").read_text()
+    for method in (*questions.SHELF, "random"):
+        assert f"| {method}" in page_ and f"| {method} |" in full
+    assert (docs / "coresets" / "digits.svg").read_text().count("points over random") == 1
