@@ -19,7 +19,7 @@ from selector.coreset.given import (
     located,
     refuse_missing,
     scores_of,
-    whole_number,
+    seed_of,
 )
 from selector.order import canonical_order
 from selector.outcome import Outcome, join, number, whole
@@ -78,7 +78,7 @@ def choose(
     features: np.ndarray | None = None,
     scores: np.ndarray | None = None,
     labels: Sequence[Any] | np.ndarray | None = None,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
     **options: Any,
 ) -> Coreset:
     """Choose a coreset; the order of the rows, and the global generators, play no part.
@@ -90,7 +90,8 @@ def choose(
         features: (n, d) numbers: array, memory map, or what numpy can make one of.
         scores: (n,) difficulty, higher is harder.
         labels: n classes, of any kind.
-        seed: Of ties and draws, 0 or more.
+        seed: Of ties and draws, 0 or more; or a generator, from which one is drawn: it is told
+            in ``parameters``.
         **options: Of the method; ``selected`` (where it has that) takes ids that count as picked
             before, and are not picked again.
 
@@ -107,7 +108,7 @@ def choose(
             f"the budget is {budget!r}", "Give one: Budget(count=100), for example."
         )
     names = ids_of(ids)
-    seed = whole_number(seed, "seed")
+    seed = seed_of(seed)
     refuse_missing(found, features=features, scores=scores, labels=labels)
     classes, class_names = labels_of(labels, len(names))
     pool = Pool(features_of(features, len(names)), scores_of(scores, len(names)), classes)

@@ -46,6 +46,17 @@ def whole_number(given: Any, name: str, least: int = 0) -> int:
     return made
 
 
+def seed_of(given: Any) -> int:
+    """A seed; of a generator one that is drawn from it.
+
+    Raises:
+        BadInputError: It is neither that nor a whole number from 0 up.
+    """
+    if isinstance(given, np.random.Generator):
+        return int(given.integers(2**63))
+    return whole_number(given, "seed")
+
+
 def share_of(given: Any, name: str) -> float:
     """A number from 0 to 1.
 

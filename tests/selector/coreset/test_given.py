@@ -98,6 +98,16 @@ def test_ids_and_budgets_are_what_they_are_called():
         choose(IDS, Budget(count=1), "k-center", features=FEATURES, selected=3)
 
 
+def test_a_generator_is_as_good_as_a_seed():
+    made = choose(IDS, Budget(count=5), "random", seed=np.random.default_rng(3))
+    again = choose(IDS, Budget(count=5), "random", seed=np.random.default_rng(3))
+    told = choose(IDS, Budget(count=5), "random", seed=made.parameters["seed"])
+    assert made.rows.tolist() == again.rows.tolist() == told.rows.tolist()
+    rng = np.random.default_rng(3)
+    drawn = [choose(IDS, Budget(count=5), "random", seed=rng).rows.tolist() for _ in range(4)]
+    assert len(set(map(tuple, drawn))) > 1
+
+
 def test_ids_may_be_pairs():
     pairs = [("a", n) for n in IDS]
     assert len(choose(pairs, Budget(count=3), "random").rows) == 3
