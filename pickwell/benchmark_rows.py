@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from data_cards.errors import BadInputError
 from pickwell.config import BenchmarkConfig
@@ -69,7 +69,7 @@ class LeftOut:
         return made
 
 
-def refuse_no_classes(format: str, named: str) -> None:
+def refuse_no_classes(format: str, named: str) -> NoReturn:
     """A benchmark trains on classes.
 
     Args:
@@ -103,7 +103,6 @@ def labelled(pictures: Corpus, settings: BenchmarkConfig) -> tuple[Labelled, Lef
     if pictures.classes is None:
         described = pictures.run.manifest["input"] if pictures.run is not None else {}
         refuse_no_classes(described.get("format", ""), described.get("path", "the corpus"))
-    assert pictures.classes is not None
     known = readable & (pictures.classes >= 0)
     sizes = np.bincount(pictures.classes[known], minlength=len(pictures.class_names))
     left_out = LeftOut(

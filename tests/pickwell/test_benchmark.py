@@ -11,7 +11,7 @@ from finetune.reduce import Line
 from pickwell.benchmark_job import benchmark
 from pickwell.benchmark_plot import plot
 from pickwell.benchmark_rows import NAMED, LeftOut
-from pickwell.benchmark_summary import GAP, columns_for, folded
+from pickwell.benchmark_summary import columns_for, folded
 from pickwell.config import BenchmarkConfig
 from pickwell.console import _Terminal
 from tests.pickwell.test_prune_command import COLOURS, draw
@@ -173,7 +173,7 @@ def test_no_name_is_cut_at_a_narrow_terminal(width, monkeypatch, capsys, tmp_pat
 
 def test_columns_go_as_room_does():
     lines = [line("random"), line(LONG, 0.1, 0.2)]
-    assert len(columns_for(lines, None)) == 9 and GAP
+    assert len(columns_for(lines, None)) == 9
     assert columns_for(lines, 40)[-1] == "verdict" and "method" in columns_for(lines, 40)
     assert folded(LONG, 24) == "d2:forgetting:gamma=0.5,\nneighbours=10"
     assert folded("herding", 24) == "herding" and folded("x" * 9, 4) == "xxxx\nxxxx\nx"
