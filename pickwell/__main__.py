@@ -16,6 +16,7 @@ from shutil import get_terminal_size
 import typer
 
 from data_cards.errors import BadInputError
+from pickwell.commands.verb import Verb
 
 INTERRUPTED = 130
 WIDE = 100
@@ -88,7 +89,7 @@ def _front(
 
 
 for _verb in VERBS:
-    app.command(_verb)(getattr(import_module(f"pickwell.commands.{_verb}"), _verb))
+    app.command(_verb, cls=Verb)(getattr(import_module(f"pickwell.commands.{_verb}"), _verb))
 
 
 def main() -> None:

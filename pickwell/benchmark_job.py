@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,10 @@ from pickwell.config import BenchmarkConfig
 from pickwell.config_file import checked
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from data_cards.source import Source
-    from finetune.reduce import Labelled, Line, Outcome, Plan
-    from pickwell.prune_corpus import Corpus
+    from finetune.reduce import Line, Outcome
+    from pickwell.benchmark_rows import LeftOut
     from scoring.run import Run
-    from selector.coreset import Budget
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -34,12 +29,18 @@ class Benchmark:
         outcomes: Every training.
         lines: The table.
         rows: Pictures with a class that took part.
+        classes: Of those.
+        left_out: What took no part, and why.
+        there: Trainings that were there already.
     """
 
     folder: Path
     outcomes: list[Outcome]
     lines: list[Line]
     rows: int
+    classes: int
+    left_out: LeftOut
+    there: int
 
 
 def benchmark(
@@ -49,6 +50,7 @@ def benchmark(
     config: BenchmarkConfig | None = None,
     on_progress: Progress = lambda stage, done, total: None,
     on_source: Callable[[Source], None] = lambda source: None,
+    on_there: Callable[[int, int], None] = lambda there, total: None,
     **options: Any,
 ) -> Benchmark:
     """Reduce a corpus by every method, train the same recipe on each, and compare with random.
@@ -60,52 +62,59 @@ def benchmark(
         config: All options at once; ``options`` override single fields.
         on_progress: Called with stage, done and expected count.
         on_source: Called when the format is recognised.
+        on_there: Called once, with how many trainings are there already and how many in all.
         **options: Single fields of :class:`~pickwell.config.BenchmarkConfig`.
 
     Returns:
         The table and everything in it.
 
     Raises:
-        BadInputError: Where corpus or options cannot be used, or ``out`` holds a benchmark of
-            another corpus, or of this one read or embedded otherwise.
+        BadInputError: Where corpus or options cannot be used, an option means nothing beside the
+            others, or ``out`` holds a benchmark of another corpus or plan, or of this one read or
+            embedded otherwise.
     """
     from finetune.reduce import lines_of, run_benchmark
     from pickwell.benchmark_files import write_files
+    from pickwell.benchmark_plan import budgets_of, entries_of, plan_of
+    from pickwell.benchmark_rows import labelled, refuse_no_classes
     from pickwell.prune_corpus import RUN, corpus_of, open_corpus
     from pickwell.same_corpus import refuse_other_corpus
 
     settings = config or BenchmarkConfig()
     if options:
-        given = {**settings.model_dump(), **options}
+        given = {**settings.model_dump(exclude_unset=True), **options}
         settings = checked(BenchmarkConfig, given, "options of benchmark")
     folder = Path(out)
-    budgets = budgets_of(settings)
+    entries, budgets = entries_of(settings), budgets_of(settings)
     _refuse_foreign(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    told = [0]
+
+    def opened(source: Source) -> None:
+        on_source(source)
+        if not source.columns.get("label"):
+            refuse_no_classes(source.format, str(source.given or source.path))
+
+    def there(number: int, total: int) -> None:
+        told[0] = number
+        on_there(number, total)
+
     run = _finished(folder / RUN)
     if run is not None:
         refuse_other_corpus(run, corpus, settings.as_prune())
     else:
         run, _, _ = open_corpus(
-            corpus, folder / RUN, settings.as_prune(), on_progress=on_progress, on_source=on_source
+            corpus, folder / RUN, settings.as_prune(), on_progress=on_progress, on_source=opened
         )
-    pictures = corpus_of(run, settings.group)
-    data = _labelled(pictures, settings)
-    plan = _plan(data, budgets, settings)
-    outcomes = run_benchmark(data, plan, folder / "trainings", on_progress=on_progress)
-    made = Benchmark(folder, outcomes, lines_of(outcomes), len(data.ids))
+    data, left_out = labelled(corpus_of(run, settings.group), settings)
+    plan = plan_of(data, entries, budgets, settings)
+    outcomes = run_benchmark(
+        data, plan, folder / "trainings", on_progress=on_progress, on_there=there
+    )
+    made = Benchmark(
+        folder, outcomes, lines_of(outcomes), len(data.ids), len(data.class_names), left_out,
+        told[0],
+    )  # fmt: skip
     write_files(made, settings)
-    return made
-
-
-def budgets_of(settings: BenchmarkConfig) -> dict[str, Budget]:
-    """Budgets in words, as they are asked for: shares of the training rows, numbers per class."""
-    from selector.coreset import Budget
-
-    made = {f"{100 * share:.6g}%": Budget(fraction=share) for share in settings.fractions}
-    made |= {f"{count} per class": Budget(per_class=count) for count in settings.per_class}
-    if not made:
-        raise BadInputError("There is no budget.", "Give --fractions, --per-class, or both.")
     return made
 
 
@@ -122,110 +131,3 @@ def _finished(folder: Path) -> Run | None:
     from scoring.run import Run
 
     return Run.open(folder) if (folder / "run.json").is_file() else None
-
-
-def _labelled(pictures: Corpus, settings: BenchmarkConfig) -> Labelled:
-    """The readable pictures of classes that are large enough."""
-    import numpy as np
-
-    from finetune.reduce import Labelled
-
-    if pictures.classes is None:
-        raise BadInputError(
-            "The corpus says nothing of classes, and a benchmark trains on them.",
-            "Name the column that holds them with --columns label=NAME.",
-        )
-    known = pictures.readable & (pictures.classes >= 0)
-    sizes = np.bincount(pictures.classes[known], minlength=len(pictures.class_names))
-    known &= sizes[np.maximum(pictures.classes, 0)] >= settings.least
-    rows = np.flatnonzero(known)
-    names, labels = np.unique(pictures.classes[rows], return_inverse=True)
-    if len(names) < 2:
-        raise BadInputError(
-            f"{len(names)} class has {settings.least} readable pictures or more.",
-            "Lower --least, or give a corpus of more classes.",
-        )
-    features = np.asarray(pictures.matrix[rows], dtype=np.float32)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    inputs = None
-    if settings.model != "linear":
-        inputs = _pixels(pictures, rows, settings)
-    digest = hashlib.sha256("\0".join(map(str, pictures.ids[rows])).encode())
-    digest.update(features.tobytes() + labels.tobytes())
-    if inputs is not None:
-        digest.update(inputs.tobytes())
-    if pictures.groups is not None:
-        digest.update(pictures.groups[rows].tobytes())
-    return Labelled(
-        pictures.ids[rows],
-        labels.astype(np.int64),
-        features,
-        inputs,
-        None if pictures.groups is None else pictures.groups[rows],
-        digest.hexdigest()[:24],
-        tuple(pictures.class_names[number] for number in names),
-    )
-
-
-def _pixels(pictures: Corpus, rows: np.ndarray, settings: BenchmarkConfig) -> np.ndarray:
-    """(n, 3, side, side) uint8 of the pictures themselves, out of the thumbnails of the run."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    made = np.empty((len(rows), 3, settings.side, settings.side), dtype=np.uint8)
-    for place, row in enumerate(rows):
-        with Image.open(io.BytesIO(pictures.thumbnail(int(row)))) as opened:
-            small = opened.convert("RGB").resize((settings.side,) * 2)
-        made[place] = np.asarray(small).transpose(2, 0, 1)
-    return made
-
-
-def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig) -> Plan:
-    from finetune.reduce import Plan, parse_entry
-    from scoring.dynamics import Recipe
-    from scoring.dynamics.proxies import convnet, linear, resnet18
-
-    classes = int(data.labels.max()) + 1
-    dim = data.features.shape[1]
-    make = {
-        "linear": lambda: linear(dim, classes),
-        "convnet": lambda: convnet(3, settings.side, classes, settings.width),
-        "resnet18": lambda: resnet18(3, classes),
-    }[settings.model]()
-    entries = tuple(parse_entry(text, settings.score) for text in settings.methods)
-    recipe = Recipe(
-        epochs=settings.epochs, batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
-    )  # fmt: skip
-    told = settings.model_dump(include={"model", "side", "width"})
-    linear_recipe = Recipe(epochs=settings.score_epochs, batch_size=64, learning_rate=0.1)
-    same = settings.model != "linear"
-    epochs = (recipe if same else linear_recipe).epochs
-    if settings.score_epoch is not None and settings.score_epoch > epochs:
-        raise BadInputError(
-            f"--score-epoch is {settings.score_epoch}, and the proxy is trained for {epochs}.",
-            "Name an earlier one.",
-        )
-    return Plan(
-        entries=entries,
-        budgets=budgets,
-        seeds=tuple(range(settings.seed, settings.seed + settings.seeds)),
-        make=make,
-        recipe=recipe,
-        proxy=make if same else linear(dim, classes),
-        proxy_recipe=recipe if same else linear_recipe,
-        proxy_inputs=data.inputs if same else None,
-        proxy_runs=settings.score_runs,
-        test_share=settings.test_share,
-        device=_device(settings.device),
-        proxy_epoch=settings.score_epoch,
-        describe=json.dumps(told, sort_keys=True),
-    )
-
-
-def _device(asked: str | None) -> str:
-    import torch
-
-    return asked or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -159,8 +159,8 @@ class PruneConfig(_Engine):
         return value
 
 
-Numbers = Annotated[list[float], BeforeValidator(words_as_typed)]
-Counts = Annotated[list[int], BeforeValidator(words_as_typed)]
+Shares = Annotated[list[Annotated[float, Field(gt=0, le=1)]], BeforeValidator(words_as_typed)]
+Counts = Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(words_as_typed)]
 
 
 class BenchmarkConfig(_Strict):
@@ -170,13 +170,14 @@ class BenchmarkConfig(_Strict):
         default=[
             *("herding", "k-center", "facility-location", "graph-cut", "moderate"),
             *("hardest", "easiest", "ccs", "d2", "stratified"),
-        ]
+        ],
+        min_length=1,
     )
     score: str = "el2n"
     score_runs: int = Field(default=3, ge=1)
     score_epochs: int = Field(default=10, ge=1)
     score_epoch: int | None = Field(default=None, ge=1)
-    fractions: Numbers = Field(default=[0.1, 0.3, 0.8])
+    fractions: Shares = Field(default=[0.1, 0.3, 0.8])
     per_class: Counts = Field(default_factory=list)
     seeds: int = Field(default=5, ge=1)
     model: Literal["linear", "convnet", "resnet18"] = "linear"

@@ -58,12 +58,24 @@ def refuse_missing_classes(settings: PruneConfig, source: Source) -> None:
     wanted = _needs_classes(settings)
     if wanted is None or source.columns.get("label"):
         return
-    remedy = "Name their column with --columns label=NAME"
-    if source.format == "pictures":
-        remedy = "Put each of two classes or more into a folder of its own: one class alone is none"
     raise BadInputError(
         f"{wanted} needs classes, and {source.given or source.path} says nothing of any.",
-        f"{remedy}; or leave {wanted} out.",
+        f"{remedy_for_classes(source.format)}; or leave {wanted} out.",
+    )
+
+
+def remedy_for_classes(format: str) -> str:
+    """How data that say nothing of classes can say something; without a full stop.
+
+    Args:
+        format: Of the data.
+    """
+    if format != "pictures":
+        return "Name their column with --columns label=NAME"
+    return (
+        "Put each of two classes or more into a folder of its own (one class alone is none), or "
+        "give a list of the pictures, as CSV or JSONL, and name its column of classes with "
+        "--columns label=NAME"
     )
 
 

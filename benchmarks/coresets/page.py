@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from finetune.reduce import Line
-from pickwell.benchmark_files import RULES, errors, plot, table
+from pickwell.benchmark_files import errors, table
 from pickwell.benchmark_gains import LEGEND, gains
+from pickwell.benchmark_plot import RULES, plot
 
 NOTES = Path(__file__).with_name("notes.toml")
 """Why orderings of the spec do not appear in ours, in one sentence each."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from data_cards.errors import BadInputError
 from finetune.reduce.classifier import accuracy_after
+from finetune.reduce.kept import Kept
 from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import SCORES, Scores
@@ -19,12 +22,13 @@ from finetune.reduce.split import refuse_impossible, split_by_class
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import Make, centred
 from scoring.dynamics.trainer import Recipe
-from scoring.store import atomic_path
 from selector.coreset import Budget, choose
 from selector.coreset.base import find_method
 
 Progress = Callable[[str, int, int | None], None]
 RULES = ("epochs", "steps")
+STAGES = {"proxy": "epochs for scores", "subset models": "trainings for memorization"}
+"""What the trainings that scores come from are called while they run."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,24 @@ def parse_entry(text: str, score: str) -> Entry:
     if named is not None and "scores" not in found.needs:
         raise BadInputError(f"{text}: {name} ranks by no score", f"Write {name} alone.")
     wanted = (named or score) if "scores" in found.needs else None
-    if wanted is not None and wanted not in SCORES:
-        raise BadInputError(
-            f"{text}: there is no score {wanted!r}", f"One of: {', '.join(SCORES)}."
-        )
+    if wanted is not None:
+        refuse_unknown_score(wanted, text)
     return Entry(name, wanted, options)
+
+
+def refuse_unknown_score(name: str, where: str) -> None:
+    """Refuse a score that does not exist.
+
+    Raises:
+        BadInputError: Naming the nearest one that does.
+    """
+    if name in SCORES:
+        return
+    near = difflib.get_close_matches(name, SCORES, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise BadInputError(
+        f"{where}: there is no score {name!r}", f"{hint}One of: {', '.join(SCORES)}."
+    )
 
 
 def _typed(value: Any) -> str:
@@ -146,7 +163,12 @@ def _typed(value: Any) -> str:
 
 
 def run_benchmark(
-    data: Labelled, plan: Plan, folder: Path, *, on_progress: Progress = lambda s, d, t: None
+    data: Labelled,
+    plan: Plan,
+    folder: Path,
+    *,
+    on_progress: Progress = lambda s, d, t: None,
+    on_there: Callable[[int, int], None] = lambda there, total: None,
 ) -> list[Outcome]:
     """Try everything; what is done already in ``folder`` is not done again.
 
@@ -154,41 +176,59 @@ def run_benchmark(
         data: What is reduced.
         plan: What is tried.
         folder: Where outcomes and signals are kept.
-        on_progress: Called with ``("trainings", done, in all)``.
+        on_progress: Called with ``("trainings", done, in all)``, and likewise for the trainings
+            that scores come from: those of all seeds together, under names of their own.
+        on_there: Called once, with how many trainings are there already and how many in all.
 
     Returns:
         Every outcome, in the order of the plan.
 
     Raises:
         BadInputError: A budget or method cannot be had of these data, which for budgets is said
-            before anything is trained; or a training diverged.
+            before anything is trained; ``folder`` holds something else; or a training diverged.
     """
     entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
     known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
     folder.mkdir(parents=True, exist_ok=True)
-    kept = _Kept(folder / "outcomes.json", _identity(data, plan))
+    kept = Kept(folder / "outcomes.json", data, plan)
     splits = {seed: _split(data, plan, seed) for seed in plan.seeds}
-    total = len(plan.seeds) * len(plan.budgets) * len(entries) * len(RULES)
-    done = 0
-    made = []
-    for seed, (train, test) in splits.items():
-        scores = Scores(data, plan, train, seed, folder / f"signals-{seed}")
-        inputs = centred(data.features, train) if data.inputs is None else data.inputs
+    wanted = [(seed, words, name, rule) for seed in plan.seeds for words in plan.budgets
+              for name in entries for rule in RULES]  # fmt: skip
+    done = sum(kept.get(*one) is not None for one in wanted)
+    on_there(done, len(wanted))
+    for place, (seed, (train, test)) in enumerate(splits.items()):
+        scores = Scores(
+            data, plan, train, seed, folder / f"signals-{seed}",
+            on_progress=_of_all_seeds(on_progress, place, len(splits)),
+        )  # fmt: skip
+        inputs = cache(partial(_inputs, data, train))
         for words, budget in plan.budgets.items():
             for name in entries:
                 missing = [rule for rule in RULES if kept.get(seed, words, name, rule) is None]
                 if missing:
+                    on_progress("trainings", done, len(wanted))
                     _try(
-                        data, inputs, plan, known[name], words, budget, seed, train, test, scores,
+                        data, inputs(), plan, known[name], words, budget, seed, train, test, scores,
                         kept,
                     )  # fmt: skip
-                for rule in RULES:
-                    found = kept.get(seed, words, name, rule)
-                    assert found is not None
-                    made.append(found)
-                done += len(RULES)
-                on_progress("trainings", done, total)
-    return made
+                    done += len(missing)
+        on_progress("trainings", done, len(wanted))
+    return [kept.found[one] for one in wanted]
+
+
+def _inputs(data: Labelled, train: np.ndarray) -> np.ndarray:
+    """What the model sees, of all rows."""
+    return centred(data.features, train) if data.inputs is None else data.inputs
+
+
+def _of_all_seeds(on_progress: Progress, place: int, seeds: int) -> Progress:
+    """Progress of one seed's scores as part of that of all of them."""
+
+    def told(stage: str, done: int, total: int | None) -> None:
+        if total is not None:
+            on_progress(STAGES.get(stage, stage), place * total + done, seeds * total)
+
+    return told
 
 
 def _split(data: Labelled, plan: Plan, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +251,7 @@ def _try(
     train: np.ndarray,
     test: np.ndarray,
     scores: Scores,
-    kept: _Kept,
+    kept: Kept,
 ) -> None:
     """Choose once, train under both rules."""
     score, score_seconds, error = None, 0.0, None
@@ -251,48 +291,3 @@ def _try(
                 error,
             )
         )
-
-
-def _identity(data: Labelled, plan: Plan) -> str:
-    """Of everything that decides an outcome, but for its seed, budget and method."""
-    trained = {
-        "recipe": asdict(plan.recipe),
-        "proxy": asdict(plan.proxy_recipe),
-        "runs": plan.proxy_runs,
-        "epoch": plan.proxy_epoch,
-        "test": plan.test_share,
-        "linear": "centred",
-    }
-    return f"{data.identity} {plan.describe} {json.dumps(trained, sort_keys=True)}"
-
-
-class _Kept:
-    """Outcomes on disk, written whole after each choice."""
-
-    def __init__(self, path: Path, identity: str) -> None:
-        self.path, self.identity = path, identity
-        self.found: dict[tuple[int, str, str, str], Outcome] = {}
-        if path.is_file():
-            told = json.loads(path.read_text("utf-8"))
-            if told["identity"] != identity:
-                raise BadInputError(
-                    f"{path.parent} holds a benchmark of other data or another plan.",
-                    "Name another --out.",
-                )
-            for record in told["outcomes"]:
-                self._add(Outcome(**record))
-
-    def get(self, seed: int, budget: str, method: str, rule: str) -> Outcome | None:
-        return self.found.get((seed, budget, method, rule))
-
-    def put(self, outcome: Outcome) -> None:
-        self._add(outcome)
-        records: Sequence[Any] = [asdict(one) for one in self.found.values()]
-        with atomic_path(self.path) as temporary:
-            temporary.write_text(
-                json.dumps({"identity": self.identity, "outcomes": records}, indent=0), "utf-8"
-            )
-
-    def _add(self, outcome: Outcome) -> None:
-        key = (outcome.seed, outcome.budget, outcome.method, outcome.rule)
-        self.found[key] = outcome

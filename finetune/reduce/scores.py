@@ -11,6 +11,7 @@ import numpy as np
 
 from scoring.dynamics.named import NAMED, Proxy
 from scoring.dynamics.proxies import centred
+from scoring.dynamics.trainer import Progress
 
 if TYPE_CHECKING:
     from finetune.reduce.run import Labelled, Plan
@@ -28,13 +29,21 @@ class Scores:
         train: (m,) positions of the training rows.
         seed: Of the split.
         folder: Where the signals are kept.
+        on_progress: Called with stage, done and expected while a proxy is trained.
     """
 
     def __init__(
-        self, data: Labelled, plan: Plan, train: np.ndarray, seed: int, folder: Path
+        self,
+        data: Labelled,
+        plan: Plan,
+        train: np.ndarray,
+        seed: int,
+        folder: Path,
+        *,
+        on_progress: Progress = lambda stage, done, total: None,
     ) -> None:
         self._data, self._plan, self._train = data, plan, train
-        self._seed, self._folder = seed, folder
+        self._seed, self._folder, self._on_progress = seed, folder, on_progress
         self._made: dict[str, tuple[np.ndarray, float]] = {}
 
     def of(self, name: str) -> tuple[np.ndarray, float]:
@@ -69,6 +78,7 @@ class Scores:
             plan.describe,
             self._folder,
             plan.device,
+            self._on_progress,
             epoch=plan.proxy_epoch,
         )
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from pickwell.commands.options import ConfigFile, overrides, parse_columns
-
-if TYPE_CHECKING:
-    from pickwell.benchmark_job import Benchmark
 
 
 def benchmark(
@@ -53,6 +49,7 @@ def benchmark(
 ) -> None:
     """Reduce a corpus by each method, train alike on what is kept, and compare with random."""
     from pickwell.benchmark_job import benchmark as run_benchmark
+    from pickwell.benchmark_summary import print_benchmark, print_there
     from pickwell.config_file import load_config
     from pickwell.console import progress
     from pickwell.summary import print_source
@@ -81,26 +78,7 @@ def benchmark(
     settings = load_config(config).benchmark
     with progress() as update:
         made = run_benchmark(
-            corpus, out, config=settings, on_progress=update, on_source=print_source, **given
-        )
-    _tell(made)
-
-
-def _tell(made: Benchmark) -> None:
-    from rich.table import Table
-
-    from pickwell.benchmark_files import HEADINGS, RULES, cells, errors
-    from pickwell.console import out as screen
-
-    for rule in dict.fromkeys(line.rule for line in made.lines):
-        table = Table(title=RULES[rule], box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("budget")
-        for name in HEADINGS:
-            table.add_column(name, justify="left" if name in ("method", "verdict") else "right")
-        for line in made.lines:
-            if line.rule == rule:
-                table.add_row(line.budget, *cells(line))
-        screen.print(table)
-    for sentence in errors(made.lines):
-        screen.print(sentence, markup=False)
-    screen.print(f"Table and plot: {made.folder / 'README.md'}", markup=False, soft_wrap=True)
+            corpus, out, config=settings, on_progress=update, on_source=print_source,
+            on_there=print_there, **given,
+        )  # fmt: skip
+    print_benchmark(made)

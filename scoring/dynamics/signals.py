@@ -8,7 +8,7 @@ in evaluation mode: logits, and the features that go into the last linear layer.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from data_cards.errors import BadInputError
+from scoring.dynamics.plans import differences, flat
 from scoring.store import atomic_path
 
 VERSION = 1
+TOLD = ("epochs", "seeds", "snapshots", "classes")
+"""What is told of a training outside of its plan, also by versions that kept no plan."""
 PRESENTED = {"correct": np.dtype(np.bool_), "margin": np.dtype("<f4"), "loss": np.dtype("<f4")}
 
 
@@ -122,9 +125,10 @@ class Recorder:
         epochs: Of each.
         snapshots: Epochs whose logits and features are kept.
         identity: Of everything that decides the numbers.
+        plan: The same as far as it can be told in words, so that a difference can be named.
 
     Raises:
-        BadInputError: The folder holds signals of something else.
+        BadInputError: The folder holds signals of something else; naming what differs.
     """
 
     def __init__(
@@ -135,12 +139,14 @@ class Recorder:
         epochs: int,
         snapshots: Sequence[int],
         identity: str,
+        plan: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self.labels = folder, labels
         self.shape = (len(seeds), epochs, len(labels))
         self.told: dict[str, Any] = {
             "version": VERSION,
             "identity": identity,
+            "plan": dict(plan or {}),
             "seeds": list(seeds),
             "epochs": epochs,
             "snapshots": sorted(snapshots),
@@ -154,7 +160,9 @@ class Recorder:
             before = json.loads(path.read_text("utf-8"))
             if before.get("identity") != identity:
                 raise BadInputError(
-                    f"{folder} holds the signals of another training.", "Name another folder."
+                    f"{folder} holds the signals of another training: "
+                    f"{_differs(before, self.told)}.",
+                    "Name another folder, or train as was trained there.",
                 )
             self.told = before
         else:
@@ -200,3 +208,16 @@ class Recorder:
     def _tell(self) -> None:
         with atomic_path(self.folder / "signals.json") as temporary:
             temporary.write_text(json.dumps(self.told, indent=1), "utf-8")
+
+
+def _differs(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What is not as it was, in words; data alone where nothing else is."""
+    before, now = (
+        {name: told[name] for name in TOLD if name in told}
+        | {key.removeprefix("recipe."): value for key, value in flat(told.get("plan", {})).items()}
+        for told in (there, here)
+    )
+    other = "other inputs, labels or ids"
+    if "plan" not in there:
+        other = "another recipe, or other inputs, labels or ids"
+    return "; ".join(differences(before, now, {})) or other

@@ -95,8 +95,8 @@ def train_signals(
         The signals.
 
     Raises:
-        BadInputError: The shapes do not fit, the folder holds something else, or the training
-            diverged.
+        BadInputError: The shapes do not fit, the folder holds something else (it is said what
+            differs), or the training diverged.
     """
     if isinstance(make, nn.Module):
         raise BadInputError("make is a model", "Give what makes one: lambda: Net(), for example.")
@@ -108,7 +108,11 @@ def train_signals(
     order = canonical_rows(names)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     identity = identity_of(name, how, inputs, labels, names, kept, seeds)
-    recorder = Recorder(folder, labels, seeds, how.epochs, kept, identity)
+    plan = {
+        "model": name, "recipe": asdict(how), "rows": len(labels), "shape": list(inputs.shape[1:]),
+        "type": str(inputs.dtype),
+    }  # fmt: skip
+    recorder = Recorder(folder, labels, seeds, how.epochs, kept, identity, plan)
     if recorder.told["finished"]:
         return Signals.open(folder)
     for run, seed in enumerate(seeds):

@@ -173,4 +173,11 @@ def find_method(name: str, options: Mapping[str, Any]) -> Method:
         raise BadInputError(
             f"method {name!r} has no option {', '.join(idle)}", f"Its options are: {has}."
         )
+    for option, value in options.items():
+        if isinstance(found.options[option], int | float) and isinstance(value, str):
+            told = f"{option}={found.options[option]}"
+            raise BadInputError(
+                f"{option}={value} of {name}: no number, and neither true nor false",
+                f"For example {name}:{told}; options are parted by commas.",
+            )
     return found

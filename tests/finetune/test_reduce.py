@@ -139,7 +139,7 @@ def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
     more = run_benchmark(digits, replace(few, entries=(one,)), tmp_path)
     assert {outcome.method for outcome in more} == {one.name, "random"}
     longer = replace(few, proxy_recipe=replace(RECIPE, epochs=7))
-    with pytest.raises(BadInputError, match="another plan"):
+    with pytest.raises(BadInputError, match=r"another plan: epochs of the proxy 6 there, 7 here\."):
         run_benchmark(digits, longer, tmp_path)
 
 

@@ -126,7 +126,7 @@ def test_a_corpus_without_classes(tmp_path, cache):
     (tmp_path / "plain").mkdir()
     for number in range(3):
         draw("box", number).save(tmp_path / "plain" / f"{number}.png")
-    with pytest.raises(BadInputError, match="class"):
+    with pytest.raises(BadInputError, match="says nothing of any"):
         benchmark(tmp_path / "plain", tmp_path / "out", cache=cache)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")

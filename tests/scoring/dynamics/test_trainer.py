@@ -1,5 +1,7 @@
 """The proxy's trainer: real trainings of small networks."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -92,8 +94,29 @@ def test_interrupted_it_goes_on_to_the_same_numbers(digits, tmp_path):
         assert np.array_equal(getattr(cut, name), getattr(whole, name)), name
     assert np.array_equal(cut.logits(), whole.logits())
     assert cut.seconds > 0 and run(tmp_path / "cut").seconds == cut.seconds  # as it was then
-    with pytest.raises(BadInputError, match="signals of another training"):
-        train_signals(make, inputs, labels, tmp_path / "cut", name="mlp", recipe=Recipe(epochs=2))
+
+
+def test_another_training_in_its_folder_is_refused_by_what_differs(digits, tmp_path):
+    inputs, labels = digits
+    made = trained(digits, tmp_path)
+    for changed, words in (
+        ({"recipe": Recipe(epochs=2, batch_size=32, learning_rate=0.2)}, "epochs 4 there, 2 here"),
+        ({"recipe": Recipe(epochs=4, batch_size=16)}, "batch size 32 there, 16 here; learning"),
+        ({"seeds": (0,)}, ": seeds 0, 1 there, 0 here."),
+        ({"snapshots": (1, 4)}, ": snapshots 4 there, 1, 4 here."),
+    ):
+        with pytest.raises(BadInputError, match=f"signals of another training.*{words}"):
+            trained(digits, tmp_path, **changed)
+    with pytest.raises(BadInputError, match=r": other inputs, labels or ids\."):
+        trained((inputs + 1, labels), tmp_path)
+    # kept by a version that told no plan: the same training is taken up, another one refused
+    path = tmp_path / "signals.json"
+    told = json.loads(path.read_text())
+    assert told.pop("plan")["recipe"]["epochs"] == 4
+    path.write_text(json.dumps(told))
+    assert np.array_equal(trained(digits, tmp_path).logits(), made.logits())
+    with pytest.raises(BadInputError, match="another recipe, or other inputs"):
+        trained(digits, tmp_path, recipe=Recipe(epochs=4))
 
 
 def test_a_last_single_row_joins_the_step_before():
