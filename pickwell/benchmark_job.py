@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from data_cards.source import Source
-    from finetune.reduce import Labelled, Line, Outcome, Plan
+    from finetune.reduce import Entry, Labelled, Line, Outcome, Plan
     from pickwell.prune_corpus import Corpus
     from scoring.run import Run
     from selector.coreset import Budget
@@ -79,7 +79,7 @@ def benchmark(
         given = {**settings.model_dump(), **options}
         settings = checked(BenchmarkConfig, given, "options of benchmark")
     folder = Path(out)
-    budgets = budgets_of(settings)
+    entries, budgets = _entries(settings), budgets_of(settings)
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = _finished(folder / RUN)
@@ -91,11 +91,20 @@ def benchmark(
         )
     pictures = corpus_of(run, settings.group)
     data = _labelled(pictures, settings)
-    plan = _plan(data, budgets, settings)
+    plan = _plan(data, entries, budgets, settings)
     outcomes = run_benchmark(data, plan, folder / "trainings", on_progress=on_progress)
     made = Benchmark(folder, outcomes, lines_of(outcomes), len(data.ids))
     write_files(made, settings)
     return made
+
+
+def _entries(settings: BenchmarkConfig) -> tuple[Entry, ...]:
+    """Methods with their scores and options; what cannot be is refused before data are read."""
+    from finetune.reduce import parse_entry
+    from finetune.reduce.entries import known_score
+
+    score = known_score(settings.score)
+    return tuple(parse_entry(text, score) for text in settings.methods)
 
 
 def budgets_of(settings: BenchmarkConfig) -> dict[str, Budget]:
@@ -182,8 +191,13 @@ def _pixels(pictures: Corpus, rows: np.ndarray, settings: BenchmarkConfig) -> np
     return made
 
 
-def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig) -> Plan:
-    from finetune.reduce import Plan, parse_entry
+def _plan(
+    data: Labelled,
+    entries: tuple[Entry, ...],
+    budgets: dict[str, Budget],
+    settings: BenchmarkConfig,
+) -> Plan:
+    from finetune.reduce import Plan
     from scoring.dynamics import Recipe
     from scoring.dynamics.proxies import convnet, linear, resnet18
 
@@ -194,7 +208,6 @@ def _plan(data: Labelled, budgets: dict[str, Budget], settings: BenchmarkConfig)
         "convnet": lambda: convnet(3, settings.side, classes, settings.width),
         "resnet18": lambda: resnet18(3, classes),
     }[settings.model]()
-    entries = tuple(parse_entry(text, settings.score) for text in settings.methods)
     recipe = Recipe(
         epochs=settings.epochs, batch_size=settings.batch_size,
         learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,

@@ -95,7 +95,8 @@ def choose(
         BadInputError: Something is missing that the method needs, a number is not finite, an
             option is out of range, or there are not enough rows; a row is named.
     """
-    found = find_method(method, options)
+    found = find_method(method)
+    options = found.checked(options)
     names = np.asarray(ids, dtype=object)
     classes, class_names = _coded(labels, len(names))
     _check(found, len(names), features, scores, labels)
@@ -107,7 +108,7 @@ def choose(
     )
     selected = _located(options, names)
     total = budget.total(len(names) - len(selected), classes, class_names)
-    parameters = {"seed": seed, "count": total, **found.options, **options}
+    parameters = {"seed": seed, "count": total, **found.defaults, **options}
     if budget.balanced or budget.per_class is not None:
         if len(selected):
             raise BadInputError(
