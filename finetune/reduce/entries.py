@@ -13,7 +13,7 @@ from scoring.dynamics import catalogue
 from selector.coreset.base import find_method
 from selector.coreset.typed import as_typed, read_typed
 
-SYNTAX = "Write METHOD, METHOD:SCORE or METHOD:SCORE:OPTION=VALUE,OPTION=VALUE."
+SYNTAX = "Write METHOD[:SCORE][:OPTION=VALUE,OPTION=VALUE]."
 
 
 @dataclass(frozen=True)

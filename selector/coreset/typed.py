@@ -10,7 +10,7 @@ from typing import Any
 
 from data_cards.errors import BadInputError
 
-SYNTAX = "Write METHOD or METHOD:OPTION=VALUE,OPTION=VALUE."
+SYNTAX = "Write METHOD[:OPTION=VALUE,OPTION=VALUE]."
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def test_the_name_is_the_same_however_it_was_typed():
     [
         ("HERDING", "unknown method 'HERDING'", "Did you mean herding?"),
         ("qqq", "unknown method 'qqq'", "Methods are: ccs, d2"),
-        ("herding:", "nothing stands behind a colon", "METHOD:SCORE"),
+        ("herding:", "nothing stands behind a colon", "METHOD[:SCORE]"),
         ("herding:el2n", "herding ranks by no score", "Leave el2n out."),
         ("ccs:auum", "there is no score 'auum'", "Did you mean aum?"),
         ("ccs:EL2N", "there is no score 'EL2N'", "Did you mean el2n?"),

@@ -94,7 +94,7 @@ def test_options_stand_behind_the_colon_or_beside():
         ("moderate", "'moderate' needs the class of each sample", "k-center, robust-k-center"),
         ("HERDING", "unknown method 'HERDING'", "Did you mean herding?"),
         ("zzz", "unknown method 'zzz'", "Methods are: clusters, d2"),
-        ("graph-cut:", "nothing stands behind a colon", "METHOD:OPTION=VALUE"),
+        ("graph-cut:", "nothing stands behind a colon", "METHOD[:OPTION=VALUE"),
         (
             "graph-cut:neighbour=8",
             "'graph-cut' has no option neighbour",
@@ -102,7 +102,7 @@ def test_options_stand_behind_the_colon_or_beside():
         ),
         ("graph-cut:neighbours=-1", "'graph-cut': neighbours is -1", "a whole number from 0 up"),
         ("d2:aum", "'d2': 'aum' is not OPTION=VALUE", "ranks by quality"),
-        ("herding:aum", "'herding': 'aum' is not OPTION=VALUE", "METHOD:OPTION=VALUE"),
+        ("herding:aum", "'herding': 'aum' is not OPTION=VALUE", "METHOD[:OPTION=VALUE"),
         ("clusters:tempering=0", "'clusters' takes nothing behind a colon", "by themselves"),
         ("k-center:selected=3", "selected is an option only in Python", "choose"),
     ],
