@@ -34,10 +34,10 @@ def entries_of(settings: BenchmarkConfig) -> tuple[Entry, ...]:
         BadInputError: There is no such method, score or option; or an option of scores is given
             that no method of these uses.
     """
-    from finetune.reduce import parse_entry, refuse_unknown_score
+    from finetune.reduce import known_score, parse_entry
     from scoring.dynamics.named import FROM_LOGITS, NAMED
 
-    refuse_unknown_score(settings.score, "--score")
+    known_score(settings.score, "--score")
     entries = tuple(parse_entry(text, settings.score) for text in settings.methods)
     apart = next(name for name in ("prototype", "class-mean") if name != settings.score)
     unnamed = [

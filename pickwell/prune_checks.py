@@ -159,7 +159,7 @@ def _needs_classes(settings: PruneConfig) -> str | None:
 
     entry = parse_entry(settings.by, "prototype")
     learnt = entry.score not in (None, "prototype")
-    needs = find_method(entry.method, entry.options).needs
+    needs = find_method(entry.method).needs
     return f"--by {settings.by}" if learnt or "labels" in needs else None
 
 

@@ -153,7 +153,7 @@ def picker_options(settings: SelectConfig) -> dict[str, Any]:
         "tempering": settings.tempering,
         "near_duplicate": NearDuplicate(cosine, cosine) if cosine <= 1 else None,
     }
-    uses = find_picker(settings.method, Options()).uses | {"seed"}
+    uses = find_picker(settings.method, Options())[0].uses | {"seed"}
     return {name: value for name, value in wanted.items() if name in uses}
 
 
@@ -161,7 +161,7 @@ def _refuse_idle(settings: SelectConfig, given: set[str]) -> None:
     """Refuse an option that was given with the method and means nothing to it."""
     from selector.picker import Options, find_picker
 
-    uses = find_picker(settings.method, Options()).uses
+    uses = find_picker(settings.method, Options())[0].uses
     known = {"clusters": "clusters", "clustering": "algorithm", "space": "space"}
     known |= {"tempering": "tempering", "near_duplicate": "near_duplicate"}
     for option, name in known.items():

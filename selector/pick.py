@@ -34,7 +34,8 @@ def select(
         budget: Samples wanted, at least 1. Where fewer can be chosen all of them are taken, and
             ``parameters["shortfall"]`` says so.
         method: A name in :func:`selector.picker.registry`: ``clusters``, ``top``, ``random``,
-            ``release``.
+            ``release``, or a method of the shelf, with its options behind a colon or as ``own``:
+            ``graph-cut:neighbours=8``.
         **options: Fields of :class:`selector.picker.Options`.
 
     Returns:
@@ -45,8 +46,8 @@ def select(
         BadInputError: If an argument is out of range, or an option means nothing to the method.
     """
     check_budget(budget)
-    chosen = Options(**options)
-    return find_picker(method, chosen).pick(candidates, int(budget), chosen)
+    picker, chosen = find_picker(method, Options(**options))
+    return picker.pick(candidates, int(budget), chosen)
 
 
 @register

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from data_cards.errors import BadInputError
+from data_cards.meant import meant
 from selector.clusters import Algorithm
+from selector.coreset.base import Method, methods
+from selector.coreset.typed import SYNTAX, Typed, read_typed
 from selector.duplicates import NearDuplicate
 from selector.selection import Candidates, Selection
 from selector.vectors import Space
@@ -39,6 +41,7 @@ class Options:
         quotas: Whether random draws keep to the clusters' quotas.
         floors: Whether random draws respect floors, and take of equal samples only one.
         oversample: The constant 204 of the published rule.
+        own: Options of a method of the shelf, as :mod:`selector.coreset` has them.
     """
 
     seed: int = 0
@@ -53,6 +56,7 @@ class Options:
     quotas: bool = False
     floors: bool = True
     oversample: int = 204
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Picker(Protocol):
@@ -91,32 +95,78 @@ def registry() -> Mapping[str, Picker]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def find_picker(method: str, options: Options) -> Picker:
-    """The picker of this name.
+def find_picker(method: str, options: Options) -> tuple[Picker, Options]:
+    """The picker of this name, and the options with those that the name brings.
+
+    Args:
+        method: ``clusters``, ``graph-cut``, ``graph-cut:neighbours=8,weight=3``.
+        options: Given beside it.
 
     Raises:
         BadInputError: If there is none, or if an option was set that means nothing to it.
     """
+    typed = read_typed(method)
     pickers = registry()
-    if method not in pickers:
-        close = difflib.get_close_matches(method, pickers, n=1)
-        hint = f"Did you mean {close[0]}? " if close else ""
+    if typed.name not in pickers:
+        raise _unknown(typed.name, pickers)
+    picker = pickers[typed.name]
+    if "own" in picker.uses:
+        options = replace(options, own=_own(methods()[typed.name], typed, options))
+    elif typed.words or typed.options:
         raise BadInputError(
-            f"unknown method {method!r}", f"{hint}Methods are: {', '.join(pickers)}."
+            f"method {typed.name!r} takes nothing behind a colon",
+            f"Its options are given by themselves; behind a colon only those of {_shelf(pickers)}.",
         )
-    picker = pickers[method]
+    plain = Options()
     idle = [
         option.name
         for option in fields(options)
         if option.name not in picker.uses | ALWAYS_ALLOWED
-        and not _same(getattr(options, option.name), option.default)
+        and not _same(getattr(options, option.name), getattr(plain, option.name))
     ]
     if idle:
         raise BadInputError(
-            f"method {method!r} does not use {', '.join(idle)}",
-            f"Leave it out; {method} uses: {', '.join(sorted(picker.uses))}.",
+            f"method {typed.name!r} does not use {', '.join(idle)}",
+            f"Leave it out; {typed.name} uses: {', '.join(sorted(picker.uses))}.",
         )
-    return picker
+    return picker, options
+
+
+def _own(method: Method, typed: Typed, options: Options) -> dict[str, Any]:
+    """Options of a method of the shelf, checked."""
+    if typed.words:
+        raise BadInputError(
+            f"method {method.name!r}: {typed.words[0]!r} is not OPTION=VALUE",
+            "Here it ranks by quality, and by no score: leave that out."
+            if "scores" in method.needs
+            else SYNTAX,
+        )
+    twice = sorted(set(options.own) & set(typed.options))
+    if twice:
+        raise BadInputError(
+            f"{twice[0]} is given twice, in the method and in `own`", "Say it once."
+        )
+    return method.checked({**options.own, **typed.options}, typed=True)
+
+
+def _unknown(name: str, pickers: Mapping[str, Picker]) -> BadInputError:
+    """Why there is no such way of choosing."""
+    method = methods().get(name)
+    if method is None:
+        every = f"Methods are: {', '.join(pickers)}."
+        return BadInputError(f"unknown method {name!r}", meant(name, pickers) or every)
+    why = "ranks by how hard samples are to a classifier, which instruction data do not say"
+    if "labels" in method.needs:
+        why = "needs the class of each sample, which instruction data do not say"
+    return BadInputError(
+        f"method {name!r} {why}",
+        f"It is for pictures: `pickwell prune --by {name}`. Taken here: {_shelf(pickers)}; and "
+        "`top`, the highest quality.",
+    )
+
+
+def _shelf(pickers: Mapping[str, Picker]) -> str:
+    return ", ".join(name for name, one in pickers.items() if "own" in one.uses)
 
 
 def _same(value: object, default: object) -> bool:

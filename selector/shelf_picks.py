@@ -12,7 +12,7 @@ import numpy as np
 
 from data_cards.counted import counted
 from data_cards.errors import BadInputError
-from selector.coreset import Budget, choose, methods
+from selector.coreset import Budget, Coreset, choose, methods
 from selector.outcome import Outcome, join, number, shortfall, whole
 from selector.pick import collapse, described
 from selector.picker import Options, register
@@ -28,7 +28,7 @@ class _Shelf:
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    uses: ClassVar[frozenset[str]] = frozenset({"space", "image_weight", "seed"})
+    uses: ClassVar[frozenset[str]] = frozenset({"space", "image_weight", "seed", "own"})
 
     def pick(self, candidates: Candidates, budget: int, options: Options) -> Selection:
         """Choose among what floors, and copies, leave; what has no vector is not chosen.
@@ -54,7 +54,7 @@ class _Shelf:
         quality = np.asarray(candidates.quality, dtype=np.float64)
         made = choose(
             np.asarray(candidates.ids, dtype=object)[there], Budget(count=count), self.name,
-            features=rows, scores=quality[there], seed=options.seed,
+            features=rows, scores=quality[there], seed=options.seed, **options.own,
         )  # fmt: skip
         taken = there[made.rows]
         outcome.rank[taken] = np.arange(1, count + 1)
@@ -69,11 +69,19 @@ class _Shelf:
         parameters = {
             **described(self.name, candidates, budget, options),
             "near_duplicate": None,
+            "options": _options_of(made),
             "space": space,
             "eligible": len(ranked),
+            **({"found": dict(made.notes)} if made.notes else {}),
             **shortfall(budget, count, len(there)),
         }
         return outcome.selection(parameters)
+
+
+def _options_of(made: Coreset) -> dict[str, Any]:
+    """Every option of the method that can be typed, as it was."""
+    known = methods()[made.method].options
+    return {name: made.parameters[name] for name, one in known.items() if one.typed}
 
 
 def _text(words: list[str]) -> Any:

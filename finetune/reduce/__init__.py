@@ -1,14 +1,8 @@
 """What a reduced data set is worth: the same training on what each method of the shelf keeps."""
 
+from finetune.reduce.entries import Entry, known_score, parse_entry
 from finetune.reduce.outcomes import Line, Outcome, lines_of
-from finetune.reduce.run import (
-    Entry,
-    Labelled,
-    Plan,
-    parse_entry,
-    refuse_unknown_score,
-    run_benchmark,
-)
+from finetune.reduce.run import Labelled, Plan, run_benchmark
 
 __all__ = [
     "Entry",
@@ -16,8 +10,8 @@ __all__ = [
     "Line",
     "Outcome",
     "Plan",
+    "known_score",
     "lines_of",
     "parse_entry",
-    "refuse_unknown_score",
     "run_benchmark",
 ]

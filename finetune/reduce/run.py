@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from data_cards.errors import BadInputError
 from finetune.reduce.classifier import accuracy_after
+from finetune.reduce.entries import Entry
 from finetune.reduce.kept import Kept
 from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
-from finetune.reduce.scores import SCORES, Scores
+from finetune.reduce.scores import Scores
 from finetune.reduce.split import refuse_impossible, split_by_class
 from scoring.dynamics.classifier import steps_of
 from scoring.dynamics.proxies import Make, centred
 from scoring.dynamics.trainer import Recipe
 from selector.coreset import Budget, choose
-from selector.coreset.base import find_method
 
 Progress = Callable[[str, int, int | None], None]
 RULES = ("epochs", "steps")
@@ -53,27 +50,6 @@ class Labelled:
     groups: np.ndarray | None
     identity: str
     class_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A method, with the score that it ranks by and its options.
-
-    Attributes:
-        method: Of the shelf.
-        score: Of :data:`finetune.reduce.scores.SCORES`; ``None`` where it needs none.
-        options: Of the method.
-    """
-
-    method: str
-    score: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As tables call it and outcomes are kept: method, score and sorted options, as typed."""
-        told = ",".join(f"{key}={_typed(self.options[key])}" for key in sorted(self.options))
-        return ":".join(part for part in (self.method, self.score, told) if part)
 
 
 @dataclass(frozen=True)
@@ -109,57 +85,6 @@ class Plan:
     device: str = "cpu"
     describe: str = ""
     proxy_epoch: int | None = None
-
-
-def parse_entry(text: str, score: str) -> Entry:
-    """``ccs``, ``hardest:forgetting``, ``d2:aum:gamma=0.3,neighbours=10``.
-
-    Args:
-        text: As typed.
-        score: For methods that need one and name none.
-
-    Raises:
-        BadInputError: There is no such method, score or option.
-    """
-    name, *rest = (part.strip() for part in text.split(":"))
-    options: dict[str, Any] = {}
-    named: str | None = None
-    for part in rest:
-        if "=" not in part:
-            named = part
-            continue
-        for pair in part.split(","):
-            key, _, value = (word.strip() for word in pair.partition("="))
-            try:
-                options[key] = json.loads(value)
-            except ValueError:
-                options[key] = value
-    found = find_method(name, options)
-    if named is not None and "scores" not in found.needs:
-        raise BadInputError(f"{text}: {name} ranks by no score", f"Write {name} alone.")
-    wanted = (named or score) if "scores" in found.needs else None
-    if wanted is not None:
-        refuse_unknown_score(wanted, text)
-    return Entry(name, wanted, options)
-
-
-def refuse_unknown_score(name: str, where: str) -> None:
-    """Refuse a score that does not exist.
-
-    Raises:
-        BadInputError: Naming the nearest one that does.
-    """
-    if name in SCORES:
-        return
-    near = difflib.get_close_matches(name, SCORES, 1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise BadInputError(
-        f"{where}: there is no score {name!r}", f"{hint}One of: {', '.join(SCORES)}."
-    )
-
-
-def _typed(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def run_benchmark(

@@ -25,7 +25,7 @@ def select(
         "--method",
         "--diversity",
         help="clusters (default), top, random, release, or a method of `pickwell methods` that "
-        "needs no labels, e.g. facility-location.",
+        "needs no labels, e.g. facility-location, graph-cut:neighbours=8.",
     ),
     clusters: int = typer.Option(None, min=1, help="Number of clusters; default by budget."),
     clustering: str = typer.Option(None, help="kmeans (default) or spectral."),

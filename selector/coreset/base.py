@@ -7,15 +7,17 @@ thereby broken by a hash of the id, and no permutation of the input changes an a
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from data_cards.errors import BadInputError
+from data_cards.meant import meant
+from selector.coreset.options import Option, declared_options, told
 
 Need = Literal["features", "scores", "labels"]
 BLOCK = 4096
@@ -80,10 +82,14 @@ class Picks:
 
 
 class Pick(Protocol):
-    """The signature of every method; options are keyword arguments with defaults."""
+    """The signature of every method.
+
+    Options are keyword arguments with defaults, declared as :mod:`selector.coreset.options` says;
+    they are checked before the method is called.
+    """
 
     def __call__(self, pool: Pool, count: int, rng: np.random.Generator, **options: Any) -> Picks:
-        """Pick ``count`` rows, 1 to ``len(pool)``."""
+        """Pick ``count`` rows, 1 to ``len(pool)``; draw, if at all, from ``rng``."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,41 @@ class Method:
             return "another for each budget"
         return "the first of more are the picks for fewer" + (self.unless and f", {self.unless}")
 
+    @cached_property
+    def options(self) -> dict[str, Option]:
+        """Its options by name."""
+        return declared_options(self.pick)
+
     @property
-    def options(self) -> dict[str, Any]:
-        """Names and defaults of its options."""
-        parameters = list(inspect.signature(self.pick).parameters.values())[3:]
-        return {one.name: one.default for one in parameters}
+    def defaults(self) -> dict[str, Any]:
+        """What its options are where they are not given."""
+        return {name: one.default for name, one in self.options.items()}
+
+    def checked(self, options: Mapping[str, Any], *, typed: bool = False) -> dict[str, Any]:
+        """The options that are given, each of its kind and in its range.
+
+        Args:
+            options: By name.
+            typed: They were typed, or stand in a file.
+
+        Raises:
+            BadInputError: There is no such option, it is only for Python, or it cannot be this.
+        """
+        for name in options:
+            if name not in self.options:
+                known = [one.name for one in self.options.values() if one.typed or not typed]
+                all_of_them = f"Its options are: {', '.join(known)}." if known else "It has none."
+                raise BadInputError(
+                    f"method {self.name!r} has no option {name}", meant(name, known) or all_of_them
+                )
+            if typed and not self.options[name].typed:
+                raise BadInputError(
+                    f"method {self.name!r}: {name} is an option only in Python",
+                    f"selector.coreset.choose(..., {name}=...): {self.options[name].meaning}.",
+                )
+        return {
+            name: self.options[name].checked(self.name, value) for name, value in options.items()
+        }
 
 
 _METHODS: dict[str, Method] = {}
@@ -135,14 +171,16 @@ def method(
     name: str, *, needs: tuple[Need, ...] = (), keeps: str, cost: str, good_when: str, gain: str,
     source: str, prefix: bool = True, unless: str = "",
 ) -> Callable[[Any], Any]:  # fmt: skip
-    """Decorator: make a function known as a method."""
+    """Decorator: make a function known as a method, and let its docstring tell its options."""
 
     def known(pick: Any) -> Any:
         if name in _METHODS:
             raise ValueError(f"two methods are called {name!r}")
-        _METHODS[name] = Method(
+        made = Method(
             name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix, unless
         )
+        pick.__doc__ = inspect.cleandoc(pick.__doc__ or "") + told(made.options)
+        _METHODS[name] = made
         return pick
 
     return known
@@ -155,29 +193,15 @@ def methods() -> Mapping[str, Method]:
     return dict(sorted(_METHODS.items()))
 
 
-def find_method(name: str, options: Mapping[str, Any]) -> Method:
+def find_method(name: str) -> Method:
     """The method of this name.
 
     Raises:
-        BadInputError: There is none, or it has no such option.
+        BadInputError: There is none.
     """
     known = methods()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}? " if close else ""
-        raise BadInputError(f"unknown method {name!r}", f"{hint}Methods are: {', '.join(known)}.")
-    found = known[name]
-    idle = sorted(set(options) - set(found.options))
-    if idle:
-        has = ", ".join(found.options) or "none"
         raise BadInputError(
-            f"method {name!r} has no option {', '.join(idle)}", f"Its options are: {has}."
+            f"unknown method {name!r}", meant(name, known) or f"Methods are: {', '.join(known)}."
         )
-    for option, value in options.items():
-        if isinstance(found.options[option], int | float) and isinstance(value, str):
-            told = f"{option}={found.options[option]}"
-            raise BadInputError(
-                f"{option}={value} of {name}: no number, and neither true nor false",
-                f"For example {name}:{told}; options are parted by commas.",
-            )
-    return found
+    return known[name]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Annotated
 
-from data_cards.errors import BadInputError
+import numpy as np
+from pydantic import Field
+
 from selector.coreset.base import Picks, Pool, method
 from selector.coreset.ranked import in_turn
 
@@ -24,29 +26,24 @@ def ccs(
     count: int,
     rng: np.random.Generator,
     *,
-    cut: float = 0.3,
-    strata: int = 50,
+    cut: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="share of the rows, the hardest, that is left out; less of it where too "
+            "few would be left",
+        ),
+    ] = 0.3,
+    strata: Annotated[
+        int, Field(ge=1, le=10_000, description="how many strata of equal width; some may be empty")
+    ] = 50,
 ) -> Picks:
     """Leave the hardest out, cut the range of scores into strata, and draw evenly from each.
 
     Strata are of equal width; those that are too small for their share pass it on.
-
-    Args:
-        pool: With scores.
-        count: Picks.
-        rng: The draws.
-        cut: Share of the rows, the hardest, that is left out, in [0, 1); less of it where too few
-            would be left.
-        strata: How many, 1 or more.
-
-    Raises:
-        BadInputError: An option is out of range.
     """
     assert pool.scores is not None
-    if not 0 <= cut < 1 or strata < 1:
-        raise BadInputError(
-            f"cut {cut:g}, {strata} strata", "cut from 0, below 1; 1 stratum or more."
-        )
     left = max(count, len(pool) - int(cut * len(pool)))
     order = np.argsort(pool.scores, kind="stable")[:left]
     scores = pool.scores[order]

@@ -102,10 +102,11 @@ def choose(
         BadInputError: Something is missing that the method needs, a number is not finite, an
             option is out of range, or there are not enough rows; a row is named.
     """
-    found = find_method(method, options)
+    found = find_method(method)
+    options = found.checked(options)
     if not isinstance(budget, Budget):
         raise BadInputError(
-            f"the budget is {budget!r}", "Give one: Budget(count=100), for example."
+            f"the budget is {budget!r}", "Give a Budget, such as Budget(count=100)."
         )
     names = ids_of(ids)
     seed = seed_of(seed)
@@ -115,7 +116,7 @@ def choose(
     order = canonical_order(names, seed)
     selected = located(options, names)
     total = budget.total(len(names) - len(selected), classes, class_names)
-    parameters = {"seed": seed, "count": total, **found.options, **options}
+    parameters = {"seed": seed, "count": total, **found.defaults, **options}
     if budget.balanced or budget.per_class is not None:
         if len(selected):
             raise BadInputError(

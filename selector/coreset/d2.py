@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
 from selector.coreset.similarity import nearest_neighbours, symmetric_graph
 
@@ -29,35 +29,37 @@ def d2(
     count: int,
     rng: np.random.Generator,
     *,
-    neighbours: int = 5,
-    gamma: float = 0.1,
-    start: Start = "sum",
-    cut: float = 0.0,
+    neighbours: Annotated[
+        int,
+        Field(ge=0, description="nearest rows of each; as many as there are rows is all of them"),
+    ] = 5,
+    gamma: Annotated[
+        float, Field(gt=0, description="how little a pick takes from far neighbours")
+    ] = 0.1,
+    start: Annotated[
+        Start,
+        Field(
+            description="whether a gain begins as the row's score and the sum over its neighbours "
+            "added, or multiplied"
+        ),
+    ] = "sum",
+    cut: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="share of the rows, the hardest, that is left out; less of it where too "
+            "few would be left",
+        ),
+    ] = 0.0,
 ) -> Picks:
     """Take the row of the largest gain, and take from its neighbours what it has covered.
 
     g_i = s_i + sum over neighbours j of exp(-d_ij) s_j; when i is picked, each neighbour j loses
     exp(-gamma d_ij) g_i. The graph of nearest neighbours is symmetric: either end makes an edge.
-
-    Args:
-        pool: With features and scores; where some are below 0, all are shifted to begin there.
-        count: Picks.
-        rng: Not used.
-        neighbours: Of each row, from 0 up.
-        gamma: How little a pick takes from far neighbours, above 0.
-        start: ``"sum"``, or ``"product"``: s_i times the sum.
-        cut: Share of the rows, the hardest, that is left out, in [0, 1); less of it where too few
-            would be left.
-
-    Raises:
-        BadInputError: An option is out of range.
+    Where some scores are below 0, all are shifted to begin there.
     """
     assert pool.scores is not None
-    if neighbours < 0 or gamma <= 0 or not 0 <= cut < 1 or start not in get_args(Start):
-        raise BadInputError(
-            f"neighbours {neighbours}, gamma {gamma:g}, cut {cut:g}, start {start!r}",
-            "neighbours from 0, gamma above 0, cut from 0 and below 1, start sum or product.",
-        )
     left = max(count, len(pool) - int(cut * len(pool)))
     kept = np.sort(np.argsort(pool.scores, kind="stable")[:left])
     scores = pool.scores[kept] - min(0.0, float(pool.scores[kept].min()))

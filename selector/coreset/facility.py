@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Greedy, pick_greedily
-from selector.coreset.similarity import Cosine
+from selector.coreset.greedy import Epsilon, Greedy, pick_greedily
+from selector.coreset.similarity import Cosine, Neighbours
 
 CHUNK = 4096
 COLUMNS = 512
@@ -40,26 +39,14 @@ def facility_location(
     rng: np.random.Generator,
     *,
     greedy: Greedy = "lazy",
-    epsilon: float = 0.01,
-    neighbours: int = 0,
+    epsilon: Epsilon = 0.01,
+    neighbours: Neighbours = 0,
 ) -> Picks:
     """Take the row that adds most to sum_i max over picks j of s_ij, s = (1 + cos) / 2.
 
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: Draws the rows that ``stochastic`` looks at.
-        greedy: See :func:`selector.coreset.greedy.pick_greedily`.
-        epsilon: Of ``stochastic``, in (0, 1).
-        neighbours: Take s_ij as 0 unless i is among the so many rows most like j, or j among those
-            most like i; 0: all similarities count. Rows that no pick is a neighbour of count with
-            the pick most like them in the weights.
-
-    Raises:
-        BadInputError: An option is out of range.
+    Rows that no pick is a neighbour of count with the pick most like them in the weights.
     """
-    if neighbours < 0:
-        raise BadInputError(f"neighbours is {neighbours}", "Give a whole number from 0 up.")
+    neighbours = 0 if neighbours >= len(pool) - 1 else neighbours
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cover = _Near(similar.graph(neighbours)) if neighbours else _Cover(similar)
     rows, gains = pick_greedily(cover, len(pool), count, rng, greedy, epsilon)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 from scipy.sparse import csr_array
 
-from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Greedy, pick_greedily
-from selector.coreset.similarity import Cosine
+from selector.coreset.greedy import Epsilon, Greedy, pick_greedily
+from selector.coreset.similarity import Cosine, Neighbours
 
 
 @method(
@@ -30,31 +32,20 @@ def graph_cut(
     count: int,
     rng: np.random.Generator,
     *,
-    weight: float = 2.0,
+    weight: Annotated[
+        float,
+        Field(gt=0, description="of the likeness to all; from 2 up no pick makes the sum smaller"),
+    ] = 2.0,
     greedy: Greedy = "naive",
-    epsilon: float = 0.01,
-    neighbours: int = 0,
+    epsilon: Epsilon = 0.01,
+    neighbours: Neighbours = 0,
 ) -> Picks:
     """Take the row that adds most to weight sum_i,j s_ij - sum_j,l s_jl over picks j, l.
 
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: Draws the rows that ``stochastic`` looks at.
-        weight: Of the likeness to all; from 2 up no pick can make the sum smaller.
-        greedy: See :func:`selector.coreset.greedy.pick_greedily`. Every pick lowers all gains by
-            about as much, so that ``naive``, one product of all rows with one, is the fastest.
-        epsilon: Of ``stochastic``, in (0, 1).
-        neighbours: Take s_ij as 0 unless i is among the so many rows most like j, or j among those
-            most like i; 0: all similarities count.
-
-    Raises:
-        BadInputError: An option is out of range.
+    Every pick lowers all gains by about as much, so that ``greedy="naive"``, one product of all
+    rows with one, is the fastest.
     """
-    if not weight > 0:
-        raise BadInputError(f"weight is {weight:g}", "Give a number above 0.")
-    if neighbours < 0:
-        raise BadInputError(f"neighbours is {neighbours}", "Give a whole number from 0 up.")
+    neighbours = 0 if neighbours >= len(pool) - 1 else neighbours
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cut = _Near(similar.graph(neighbours), weight) if neighbours else _Cut(similar, weight)
     return Picks(*pick_greedily(cut, len(pool), count, rng, greedy, epsilon))

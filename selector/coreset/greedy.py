@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Literal, Protocol, get_args
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
-from data_cards.errors import BadInputError
-
-Greedy = Literal["lazy", "naive", "stochastic"]
+Greedy = Annotated[
+    Literal["lazy", "naive", "stochastic"],
+    Field(
+        description="lazy and naive pick the same, by fewer or simpler products; stochastic looks "
+        "at some rows alone for each pick"
+    ),
+]
+Epsilon = Annotated[
+    float,
+    Field(
+        gt=0,
+        lt=1,
+        description="of greedy=stochastic, what it may fall short by in the mean, for the best sum "
+        "1; less looks at more rows",
+    ),
+]
 BATCH = 64
 """Old gains that are brought up to date at once: a product of several columns costs little more."""
 
@@ -55,14 +69,7 @@ def pick_greedily(
 
     Returns:
         (k,) rows in the order of picking, and their gains.
-
-    Raises:
-        BadInputError: ``greedy`` or ``epsilon`` is out of range.
     """
-    if greedy not in get_args(Greedy):
-        raise BadInputError(f"greedy is {greedy!r}", f"One of: {', '.join(get_args(Greedy))}.")
-    if not 0 < epsilon < 1:
-        raise BadInputError(f"epsilon is {epsilon:g}", "Give a number between 0 and 1.")
     if greedy == "lazy":
         return _lazy(objective, count)
     taken = np.empty(count, dtype=np.int64)

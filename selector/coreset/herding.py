@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from selector.coreset.base import Picks, Pool, method
 
@@ -18,17 +19,19 @@ from selector.coreset.base import Picks, Pool, method
     gain="distance of the mean of the picks so far from the mean of all; lower is better",
     source="Welling, Herding dynamical weights to learn, ICML 2009; iCaRL, arXiv 1611.07725",
 )
-def herding(pool: Pool, count: int, rng: np.random.Generator, *, normalise: bool = False) -> Picks:
+def herding(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    normalise: Annotated[
+        bool, Field(description="bring rows to length 1 first, as iCaRL's code does")
+    ] = False,
+) -> Picks:
     """Take the row that brings the mean of the picks closest to the mean of all.
 
     argmin over free i of ||(t + 1) mu - s - h_i||, s the sum of the picks. With centred rows
     (mu = 0) that is argmin 2 <s, h_i> + ||h_i||^2, whose products are added to with each pick.
-
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: Not used.
-        normalise: Bring rows to length 1 first, as iCaRL's code does.
     """
     rows = pool.rows(np.arange(len(pool)))
     if normalise:

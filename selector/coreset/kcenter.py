@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
+from selector.coreset.options import ONLY_PYTHON
 
 First = Literal["mean", "random"]
 _CLOSE = 1e-4
@@ -29,20 +30,18 @@ def k_center(
     count: int,
     rng: np.random.Generator,
     *,
-    first: First = "mean",
-    selected: Sequence[int] = (),
+    first: Annotated[
+        First, Field(description="the first pick: the row nearest to the mean, or one at random")
+    ] = "mean",
+    selected: Annotated[
+        Sequence[Any],
+        Field(description="ids that count as picked before, and are not picked again"),
+        ONLY_PYTHON,
+    ] = (),
 ) -> Picks:
     """Take the row that is farthest from all picks; the radius is at most twice the best one.
 
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: Draws the first one where it is to be random.
-        first: ``"mean"``: nearest to the mean; or ``"random"``.
-        selected: Positions that count as picked before; none of them is picked.
-
-    Raises:
-        BadInputError: ``first`` is neither.
+    ``selected`` comes here as positions.
     """
     walk = _Distances(pool)
     for row in selected:
@@ -78,28 +77,19 @@ def robust_k_center(
     count: int,
     rng: np.random.Generator,
     *,
-    outliers: float = 0.05,
-    slack: float = 0.5,
+    outliers: Annotated[
+        float, Field(ge=0, lt=1, description="share of the rows that may stay far away")
+    ] = 0.05,
+    slack: Annotated[
+        float,
+        Field(gt=0, description="how many more than these are drawn from, as a share of them"),
+    ] = 0.5,
 ) -> Picks:
     """Take one at random of the rows that are farthest from all picks.
 
     With z outliers allowed it is drawn from the (1 + slack) z farthest: each draw is a row that
     matters with probability slack / (1 + slack), whatever the outliers are.
-
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: The draws.
-        outliers: Share of the rows that may stay far away, in [0, 1).
-        slack: How many more than these are drawn from, above 0.
-
-    Raises:
-        BadInputError: An option is out of range.
     """
-    if not 0 <= outliers < 1 or slack <= 0:
-        raise BadInputError(
-            f"outliers {outliers:g}, slack {slack:g}", "outliers in [0, 1), slack above 0."
-        )
     walk = _Distances(pool)
     ignored = int(outliers * len(pool))
     among = max(1, round((1 + slack) * ignored))
@@ -162,6 +152,4 @@ class _Distances:
 
 
 def _first(walk: _Distances, first: First, rng: np.random.Generator) -> int:
-    if first not in get_args(First):
-        raise BadInputError(f"first is {first!r}", "Give mean or random.")
     return int(rng.integers(len(walk.rows)) if first == "random" else walk.to_mean().argmin())

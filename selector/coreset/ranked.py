@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Annotated
 
-from data_cards.errors import BadInputError
+import numpy as np
+from pydantic import Field
+
 from selector.coreset.base import Picks, Pool, method
 
 
@@ -18,22 +20,25 @@ from selector.coreset.base import Picks, Pool, method
     source="the rule of EL2N and GraNd, Paul et al., arXiv 2107.07075, section 3",
     unless="but where an offset would leave too few",
 )
-def hardest(pool: Pool, count: int, rng: np.random.Generator, *, offset: float = 0.0) -> Picks:
-    """Take the highest scores.
-
-    Args:
-        pool: With scores.
-        count: Picks.
-        rng: Not used.
-        offset: Share of the rows, the very hardest, that is passed over (mislabelled ones stand
-            there), in [0, 1); less of it where that would leave too few.
-
-    Raises:
-        BadInputError: The offset is out of range.
-    """
+def hardest(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    offset: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="share of the rows, the very hardest, that is passed over (mislabelled "
+            "ones stand there); less of it where that would leave too few",
+        ),
+    ] = 0.0,
+) -> Picks:
+    """Take the highest scores."""
     assert pool.scores is not None
     order = np.argsort(-pool.scores, kind="stable")
-    start = min(_share(offset, len(pool), "offset"), len(pool) - count)
+    start = min(int(offset * len(pool)), len(pool) - count)
     rows = order[start : start + count]
     return Picks(rows, pool.scores[rows])
 
@@ -48,13 +53,7 @@ def hardest(pool: Pool, count: int, rng: np.random.Generator, *, offset: float =
     source="keep easy, Sorscher et al., arXiv 2206.14486; lowest curvature, Garg and Roy 2023",
 )
 def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
-    """Take the lowest scores.
-
-    Args:
-        pool: With scores.
-        count: Picks.
-        rng: Not used.
-    """
+    """Take the lowest scores."""
     assert pool.scores is not None
     rows = np.argsort(pool.scores, kind="stable")[:count]
     return Picks(rows, -pool.scores[rows])
@@ -62,21 +61,15 @@ def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
 
 @method(
     "random",
-    keeps="nothing in particular",
+    keeps="a fair draw: every row is as likely as any other",
     needs=(),
-    cost="none",
-    good_when="always beside every other; below some 30 % kept hard to beat",
-    gain="none (0)",
+    cost="next to nothing",
+    good_when="always, beside every other; hard to beat where less than some 30 % is kept",
+    gain="0 for every pick: a draw has no reason",
     source="the baseline",
 )
 def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
-    """Draw evenly, without putting back.
-
-    Args:
-        pool: Anything.
-        count: Picks.
-        rng: The draw.
-    """
+    """Draw evenly, without putting back."""
     return Picks(rng.permutation(len(pool))[:count], np.zeros(count))
 
 
@@ -90,21 +83,18 @@ def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     source="proportional allocation, Neyman 1934",
     prefix=False,
 )
-def stratified(pool: Pool, count: int, rng: np.random.Generator, *, strata: int = 10) -> Picks:
-    """Draw evenly from strata of equal size by score, each with its share.
-
-    Args:
-        pool: With scores.
-        count: Picks.
-        rng: The draws.
-        strata: How many, 1 or more.
-
-    Raises:
-        BadInputError: There are none.
-    """
+def stratified(
+    pool: Pool,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    strata: Annotated[
+        int,
+        Field(ge=1, description="how many strata of equal size; no more than there are rows"),
+    ] = 10,
+) -> Picks:
+    """Draw evenly from strata of equal size by score, each with its share."""
     assert pool.scores is not None
-    if strata < 1:
-        raise BadInputError(f"{strata} strata", "Give 1 or more.")
     from selector.quotas import quotas
 
     order = np.argsort(pool.scores, kind="stable")
@@ -125,12 +115,9 @@ def stratified(pool: Pool, count: int, rng: np.random.Generator, *, strata: int 
     prefix=False,
 )
 def moderate(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
-    """Take the middle of all rows ranked by distance to the coordinate-wise median of their class.
+    """Take the middle of all rows ranked by distance to the median of their class.
 
-    Args:
-        pool: With features and labels.
-        count: Picks.
-        rng: Not used.
+    The median is that of each coordinate.
     """
     assert pool.labels is not None
     distance = np.empty(len(pool))
@@ -153,9 +140,3 @@ def in_turn(drawn: list[np.ndarray], scores: np.ndarray) -> Picks:
     which = np.concatenate([np.full(len(part), number) for number, part in enumerate(drawn)])
     rows = np.concatenate(drawn)[np.lexsort((which, place))].astype(np.int64)
     return Picks(rows, scores[rows])
-
-
-def _share(share: float, rows: int, name: str) -> int:
-    if not 0 <= share < 1:
-        raise BadInputError(f"{name} is {share:g}", "Give a share from 0, below 1.")
-    return int(share * rows)

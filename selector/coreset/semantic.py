@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from data_cards.errors import BadInputError
 from selector.coreset.base import Picks, Pool, method
 from selector.prune.duplicates import Duplicates, First, find_duplicates, recall
 from selector.prune.prototypes import default_prototype_count, fit_prototypes
@@ -31,10 +32,37 @@ def semdedup(
     count: int,
     rng: np.random.Generator,
     *,
-    clusters: int | None = None,
-    first: First = "hard",
-    epsilon: float | None = None,
-    greedy: bool = False,
+    clusters: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="how many clusters, inside which near copies are sought; no more than "
+            "distinct rows; null: the root of the rows",
+        ),
+    ] = None,
+    first: Annotated[
+        First,
+        Field(
+            description="which of near copies stays: far from the centre of its cluster, near it, "
+            "or any"
+        ),
+    ] = "hard",
+    epsilon: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=2,
+            description="near copies have a cosine of 1 - epsilon or more; 0: copies alone; null: "
+            "whatever leaves as many as asked for",
+        ),
+    ] = None,
+    greedy: Annotated[
+        bool,
+        Field(
+            description="whether only what stays lets others go; as published, what went does, "
+            "too (chains): greedy keeps at least as many"
+        ),
+    ] = False,
 ) -> Picks:
     """Let those go that are most like an earlier row of their cluster, until ``count`` are left.
 
@@ -42,24 +70,7 @@ def semdedup(
     ``first``; where more are asked for than are left, the least alike of the copies come back. The
     notes say the rule, the cosine from which rows went, how many there were, and the recall: of
     rows (of a sample of 1,000) with a near copy anywhere, the share with one in their cluster.
-
-    Args:
-        pool: With features.
-        count: Picks.
-        rng: The seed of the clusters.
-        clusters: How many; ``None``: the root of the rows.
-        first: Which of near copies stays: ``"hard"`` (far from the centre), ``"easy"``,
-            ``"random"``.
-        epsilon: Near copies have a cosine of 1 - epsilon or more, in [0, 2]; 0: copies alone.
-            ``None``: whatever leaves ``count``.
-        greedy: Whether only what stays lets others go. As published, what went does, too
-            (chains): greedy keeps at least as many.
-
-    Raises:
-        BadInputError: An option is out of range.
     """
-    if epsilon is not None and not 0 <= epsilon <= 2:
-        raise BadInputError(f"epsilon is {epsilon:g}", "Give 0 to 2: a cosine is 1 - epsilon.")
     rows = pool.rows(np.arange(len(pool)))
     seed = int(rng.integers(2**31))
     found = fit_prototypes(rows, clusters or default_prototype_count(len(rows)), seed=seed)

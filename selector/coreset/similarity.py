@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 from scipy.sparse import csr_array, diags_array
 from sklearn.neighbors import NearestNeighbors
+
+Neighbours = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="take two rows as alike only where one is among the so many rows most like the "
+        "other; 0, or as many as there are rows: all likenesses count",
+    ),
+]
 
 
 class Cosine:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from data_cards.errors import BadInputError
 from selector.coreset import Budget, choose
+from selector.coreset.base import find_method
 from selector.outcome import Outcome, join, number, whole
 from selector.prune.corpus import Pruned
 from selector.prune.prototypes import Prototypes
@@ -57,9 +58,7 @@ def prune_by(
     usable = ~np.isnan(prototypes.distance) & ~failed
     why = np.array(errors if errors is not None else [None] * n, dtype=object)
     why[~usable & ~failed] = "no embedding"
-    from selector.coreset.base import find_method
-
-    needs = find_method(method, options).needs
+    needs = find_method(method).needs
     if scores is not None and "scores" in needs:
         lost = usable & np.isnan(scores)
         why[lost] = "no score"

@@ -114,22 +114,8 @@ def test_the_table_by_hand():
     assert by["lone"].verdict == "one seed: cannot be told" and math.isnan(by["lone"].low)
 
 
-def test_entries_as_typed():
-    entry = parse_entry("d2:aum:gamma=0.3,start=product", "el2n")
-    assert (entry.method, entry.score) == ("d2", "aum")
-    assert entry.options == {"gamma": 0.3, "start": "product"}
-    assert (
-        parse_entry("ccs", "el2n").name == "ccs:el2n" and parse_entry("herding", "x").score is None
-    )
-    for text, words in (("ccs:nix", "no score 'nix'"), ("ccs:a=1", "no option a")):
-        with pytest.raises(BadInputError, match=words):
-            parse_entry(text, "el2n")
-
-
 def test_options_are_part_of_the_name_and_of_what_is_kept(digits, tmp_path):
     one = parse_entry("d2:aum:start=product,gamma=0.3", "el2n")
-    assert one.name == "d2:aum:gamma=0.3,start=product"
-    assert parse_entry("herding:normalise=true", "el2n").name == "herding:normalise=true"
     budget = {"40": Budget(count=40)}
     few = replace(plan("d2:aum:gamma=0.01", "d2:aum:gamma=9", seeds=(0,)), budgets=budget)
     made = run_benchmark(digits, few, tmp_path)

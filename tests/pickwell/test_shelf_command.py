@@ -5,7 +5,6 @@ import json
 import pytest
 
 from data_cards import BadInputError
-from finetune.reduce.scores import SCORES
 from pickwell.benchmark_job import benchmark
 from pickwell.prune_job import prune
 from pickwell.selection_files import open_selection
@@ -28,23 +27,6 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
-
-
-def test_every_method_is_listed(pickwell_here):
-    done = pickwell_here("methods")
-    assert done.returncode == 0
-    for name in (*methods(), *SCORES, "influence"):
-        assert name in done.stdout
-    assert "costs" in done.stdout and "O(nkd)" in done.stdout
-    done = pickwell_here("methods", "ccs")
-    assert "arXiv 2210.15809" in done.stdout and "cut=0.3" in done.stdout
-    done = pickwell_here("methods", "forgetting")
-    assert done.returncode == 0 and "arXiv 1812.05159" in done.stdout
-    assert "METHOD:forgetting" in done.stdout
-    done = pickwell_here("methods", "influence")
-    assert "only in Python: scoring.dynamics.subset_runs" in " ".join(done.stdout.split())
-    done = pickwell_here("methods", "cc")
-    assert done.returncode == 2 and "Did you mean ccs?" in done.stderr
 
 
 def test_pruned_by_a_method(pictures, cache, pickwell_here, tmp_path):
@@ -81,11 +63,23 @@ def test_options_that_mean_nothing_are_refused(pictures, cache, tmp_path):
         ({"per_class": 3}, "--per-class means nothing without --by"),
         ({"by": "herding:el2n"}, "ranks by no score"),
         ({"by": "hardest:el3n"}, "there is no score 'el3n'"),
+        ({"by": "semdedup:greedy=maybe"}, "'semdedup': greedy is 'maybe'"),
         ({"by": "herding", "per_class": 31}, "class bar has .* fewer than the 31 of each"),
     ):
         with pytest.raises(BadInputError, match=words):
             prune(pictures, tmp_path / "o", cache=cache, **options)
         assert not (tmp_path / "o").exists()
+
+
+def test_a_benchmark_refuses_what_cannot_be_before_it_looks_for_pictures(tmp_path):
+    for options, words in (
+        ({"methods": "herding,ccs:strata=2.5"}, "'ccs': strata is 2.5"),
+        ({"methods": "hardest:influence"}, "no method ranks by influence"),
+        ({"methods": "herding", "score": "auum"}, "there is no score 'auum'"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            benchmark(tmp_path / "nowhere", tmp_path / "out", **options)
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_benchmark_is_kept_and_goes_on(pictures, cache, pickwell_here, tmp_path):

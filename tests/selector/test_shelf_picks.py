@@ -69,3 +69,49 @@ def test_what_has_no_vector_is_not_chosen():
     bare = Candidates(bare.ids, bare.quality, bare.refused, bare.failed)
     with pytest.raises(BadInputError, match="herding chooses by vectors, and none of 38 samples"):
         select(bare, 5, method="herding")
+
+
+def test_options_stand_behind_the_colon_or_beside():
+    typed = select(pool(), 8, method="graph-cut:neighbours=3,weight=9")
+    beside = select(pool(), 8, method="graph-cut", own={"neighbours": 3, "weight": 9.0})
+    assert typed.ids == beside.ids and typed.ids != select(pool(), 8, method="graph-cut").ids
+    assert typed.parameters == beside.parameters
+    assert typed.parameters["options"] == {
+        "weight": 9.0, "greedy": "naive", "epsilon": 0.01, "neighbours": 3
+    }  # fmt: skip
+    assert typed.parameters["method"] == "graph-cut"
+    made = select(pool(), 8, method="semdedup:epsilon=0.5,clusters=4")
+    assert made.parameters["options"]["clusters"] == 4 and "clusters" not in made.parameters
+    assert made.parameters["found"]["rule"] == "chains"
+    assert select(pool(), 8, method="k-center").parameters["options"] == {"first": "mean"}
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "remedy"),
+    [
+        ("ccs", "'ccs' ranks by how hard samples are to a classifier", "Taken here: d2, facility"),
+        ("hardest:aum", "'hardest' ranks by how hard", "prune --by hardest"),
+        ("moderate", "'moderate' needs the class of each sample", "k-center, robust-k-center"),
+        ("HERDING", "unknown method 'HERDING'", "Did you mean herding?"),
+        ("zzz", "unknown method 'zzz'", "Methods are: clusters, d2"),
+        ("graph-cut:", "nothing stands behind a colon", "METHOD[:OPTION=VALUE"),
+        (
+            "graph-cut:neighbour=8",
+            "'graph-cut' has no option neighbour",
+            "Did you mean neighbours?",
+        ),
+        ("graph-cut:neighbours=-1", "'graph-cut': neighbours is -1", "a whole number from 0 up"),
+        ("d2:aum", "'d2': 'aum' is not OPTION=VALUE", "ranks by quality"),
+        ("herding:aum", "'herding': 'aum' is not OPTION=VALUE", "METHOD[:OPTION=VALUE"),
+        ("clusters:tempering=0", "'clusters' takes nothing behind a colon", "by themselves"),
+        ("k-center:selected=3", "selected is an option only in Python", "choose"),
+    ],
+)
+def test_what_cannot_be_is_refused(method, words, remedy):
+    with pytest.raises(BadInputError, match=words) as caught:
+        select(pool(), 5, method=method)
+    assert remedy in caught.value.remedy
+    with pytest.raises(BadInputError, match="neighbours is given twice"):
+        select(pool(), 5, method="graph-cut:neighbours=3", own={"neighbours": 4})
+    with pytest.raises(BadInputError, match="'top' does not use own"):
+        select(pool(), 5, method="top", own={"neighbours": 4})

@@ -190,9 +190,9 @@ def test_what_is_wrong_is_said():
     with pytest.raises(BadInputError, match="has no option k") as caught:
         choose(ids, Budget(count=1), "herding", k=3, **given)
     assert "normalise" in caught.value.remedy
-    with pytest.raises(BadInputError, match=r"gamma=0\.5;neighbours=9 of d2: no number") as caught:
+    with pytest.raises(BadInputError, match=r"'d2': gamma is '0\.5;neighbours=9'") as caught:
         choose(ids, Budget(count=1), "d2", gamma="0.5;neighbours=9", **given)
-    assert "parted by commas" in caught.value.remedy
+    assert "a number above 0" in caught.value.remedy
     with pytest.raises(BadInputError, match="61 cannot be chosen of 60"):
         choose(ids, Budget(count=61), "random", **given)
     with pytest.raises(BadInputError, match="needs scores"):

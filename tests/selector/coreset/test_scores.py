@@ -55,7 +55,7 @@ def test_stratified_keeps_the_distribution():
     scores = np.r_[np.zeros(90), np.linspace(1, 2, 10)]
     made = pick(20, "stratified", scores=scores, strata=10)
     assert (scores[made.rows] >= 1).sum() == 2
-    with pytest.raises(BadInputError, match="0 strata"):
+    with pytest.raises(BadInputError, match="strata is 0"):
         pick(1, "stratified", scores=scores, strata=0)
 
 
