@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from data_cards.errors import BadInputError
-from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Greedy, pick_greedily
+from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.greedy import MOST, Greedy, pick_greedily
 from selector.coreset.similarity import Cosine
 
 CHUNK = 4096
@@ -33,6 +35,8 @@ ONE = np.float32(1.5)
         "arXiv 1409.7938; weights: CRAIG, arXiv 1906.01827"
     ),
     unless="but with greedy=stochastic",
+    kept=("adds {gain} to the likeness of all rows to their nearest pick, {kind}",),
+    left=("the pick most like it is {rival}, cosine {cosine}",),
 )
 def facility_location(
     pool: Pool,
@@ -63,7 +67,11 @@ def facility_location(
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cover = _Near(similar.graph(neighbours)) if neighbours else _Cover(similar)
     rows, gains = pick_greedily(cover, len(pool), count, rng, greedy, epsilon)
-    return Picks(rows, gains, _weights(cover.owner, rows, similar))
+    told = Told(kind=np.zeros(len(pool), dtype=np.int64), kinds=(MOST[greedy],))
+    if isinstance(cover, _Cover):
+        cosine = 2.0 * (cover.best.astype(np.float64) - float(ONE))
+        told = replace(told, rival=cover.owner, similarity=np.clip(cosine, -1.0, 1.0))
+    return Picks(rows, gains, _weights(cover.owner, rows, similar), told=told)
 
 
 class _Cover:

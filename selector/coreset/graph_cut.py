@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from data_cards.errors import BadInputError
-from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Greedy, pick_greedily
+from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.greedy import MOST, Greedy, pick_greedily
 from selector.coreset.similarity import Cosine
 
 
@@ -24,6 +24,8 @@ from selector.coreset.similarity import Cosine
         "Applications in Machine Learning, ALT 2021, section 2"
     ),
     unless="but with greedy=stochastic",
+    kept=("adds {gain} to likeness to all less likeness among the picks, {kind}",),
+    left=("as the next pick it would add {value} to likeness to all less that among the picks",),
 )
 def graph_cut(
     pool: Pool,
@@ -57,7 +59,10 @@ def graph_cut(
         raise BadInputError(f"neighbours is {neighbours}", "Give a whole number from 0 up.")
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cut = _Near(similar.graph(neighbours), weight) if neighbours else _Cut(similar, weight)
-    return Picks(*pick_greedily(cut, len(pool), count, rng, greedy, epsilon))
+    rows, gains = pick_greedily(cut, len(pool), count, rng, greedy, epsilon)
+    every = np.arange(len(pool))
+    told = Told(values=cut.gains(every), kind=np.zeros_like(every), kinds=(MOST[greedy],))
+    return Picks(rows, gains, told=told)
 
 
 class _Cut:
