@@ -76,6 +76,7 @@ def _tell(name: str) -> None:
 
 def _of_method(one: Method) -> dict[str, str]:
     options = ", ".join(f"{key}={value}" for key, value in one.options.items()) or "none"
+    also = "; ".join(f"{key}, {what}" for key, what in one.finds.items())
     return {
         "needs": _needs(one),
         "cost": one.cost,
@@ -83,6 +84,7 @@ def _of_method(one: Method) -> dict[str, str]:
         "gain": one.gain,
         "order": one.order,
         "options": options,
+        **({"also tells": also} if also else {}),
         "source": one.source,
     }
 
