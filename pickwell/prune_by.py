@@ -115,7 +115,7 @@ def _shares(settings: PruneConfig) -> str:
     """What of each class was asked for."""
     if settings.per_class is not None:
         return f"{settings.per_class:,} of each"
-    return "divided as the classes are large" if settings.balance_by == "labels" else ""
+    return "divided as they are large" if settings.balance_by == "labels" else ""
 
 
 def _scores(

@@ -209,7 +209,7 @@ def _facts(
         measures = {one.name: one.measures for one in SCORES}
         if made.by.score is not None:
             facts.append(("Score", f"{made.by.score}: {measures[made.by.score]}"))
-        facts += [("Of classes", made.by.shares)] if made.by.shares else []
+        facts += [("Among classes", made.by.shares)] if made.by.shares else []
         facts += [(name.capitalize(), said) for name, said in found_lines(made)]
     if pictures.classes is not None:
         facts.append(("Classes", f"{len(pictures.class_names):,}"))

@@ -22,7 +22,7 @@ TRIES = 20
     cost="k-means, then pairs inside clusters: the largest cluster squared, in blocks; greedy "
     "without epsilon up to 20 times",
     good_when="a crawl holds many near copies: take it before any other method. Do not cut to a "
-    "tenth with it: so many are no copies, and what goes then is only somewhat alike",
+    "tenth with it: so many are no near copies, and what goes then is only somewhat alike",
     gain="distance to the centre of its cluster (first hard), or its nearness (first easy)",
     source="Abbas et al., arXiv 2303.09540, algorithm 1; greedy: only what stays lets others go",
     prefix=False,
@@ -32,7 +32,8 @@ TRIES = 20
         "{kind}; distance {value} to the centre of its cluster",
     ),
     finds={
-        "rule": "by chains what went lets others go, too, as published; greedy, only what stays",
+        "rule": "chains (what went lets others go, too, as published) or greedy (only what stays "
+        "does)",
         "clusters": "its own, inside which copies are looked for",
         "copies": "near copies of an earlier row of their cluster, by that rule",
         "threshold": "the cosine from which they count as near copies",

@@ -139,6 +139,24 @@ def test_facility_location_names_the_pick_most_alike():
         assert row["similarity"] == pytest.approx(cosine[n].max(), abs=1e-6)
 
 
+def test_facility_location_among_neighbours_tells_likeness_there():
+    given = data()
+    made = choose(IDS, Budget(count=4), "facility-location", neighbours=3, **given)
+    units = given["features"] / np.linalg.norm(given["features"], axis=1, keepdims=True)
+    alike = (1 + units @ units[made.rows].T).astype(float) / 2
+    said = set()
+    for row in told(made).values():
+        rest = row["reason"].partition("; ")[2]
+        if row["stage"] != "chosen" and "no pick is among its neighbours" not in rest:
+            said.add("likeness")
+            value = float(rest.partition(" of ")[2].split()[0])
+            assert np.abs(alike[IDS.index(row["id"])] - value).min() < 1e-3
+        elif row["stage"] != "chosen":
+            said.add("nothing")
+        assert row["rival"] is None
+    assert said == {"likeness", "nothing"}
+
+
 def test_words_of_stochastic_do_not_promise_the_most_of_all():
     made = choose(IDS, Budget(count=5), "facility-location", greedy="stochastic", **data())
     assert "the most of those looked at" in told(made)[IDS[made.rows[0]]]["reason"]
