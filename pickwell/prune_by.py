@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
-from pickwell.pruned import PrunedCorpus
+from pickwell.pruned import ByMethod, PrunedCorpus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 
 EPOCHS, RUNS = 10, 5
 """Of the linear proxy on the stored vectors that scores come from."""
+NO_PART = "They tell where a picture lies, and play no part in the choice."
+"""Of prototypes beside a method that does not rank by them."""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """A score of all pictures.
+
+    Attributes:
+        values: (n,) difficulty, NaN where it is not known; ``None``: the method needs none.
+        error: The largest standard error of one picture's, if that is known.
+        remarks: Sentences on what was not as asked for.
+    """
+
+    values: np.ndarray | None
+    error: float | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def prune_by_method(
@@ -44,6 +62,7 @@ def prune_by_method(
     """
     from finetune.reduce import parse_entry
     from selector.coreset import Budget
+    from selector.coreset.base import find_method
     from selector.prune.corpus import PruneOptions, find_prototypes
     from selector.prune.shelf import prune_by
 
@@ -66,21 +85,37 @@ def prune_by_method(
     prototypes = find_prototypes(
         pictures.matrix, options, pictures.readable, pictures.classes, on_progress, over
     )
-    scores, error = None, None
+    found = _Scores(None)
     if entry.score is not None:
-        scores, error = _scores(pictures, entry, prototypes, settings, on_progress)
-    told: dict[str, str | float] = {"score": entry.score} if entry.score else {}
+        found = _scores(pictures, entry, prototypes, settings, on_progress)
+    scores, error = found.values, found.error
+    told: dict[str, Any] = {"by": entry.name}
+    if entry.score:
+        told["score"] = entry.score
     if error is not None:
         told["score_error"] = error
+    needs = find_method(entry.method).needs
+    by = ByMethod(entry.name, entry.score, scores, needs, _shares(settings))
+    told["notes"] = list(found.remarks)
+    if not by.by_prototypes:
+        told["prototypes_role"] = NO_PART
     pruned = prune_by(
         pictures.matrix, pictures.ids, budget, entry.method, entry.options,
-        prototypes=prototypes, scores=scores, errors=pictures.errors, classes=pictures.classes,
+        prototypes=prototypes, name=entry.name, scores=scores, score=entry.score,
+        errors=pictures.errors, classes=pictures.classes, class_names=pictures.class_names,
         seed=settings.seed, told=told,
     )  # fmt: skip
-    why = f"--by {settings.by}; whether it beats random, pickwell benchmark tells."
+    why = f"--by {entry.name}; whether it beats random, pickwell benchmark tells."
     if error is not None:
         why += f" The standard error of one picture's score is {error:.2f} at most."
-    return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None)
+    return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None, by=by)
+
+
+def _shares(settings: PruneConfig) -> str:
+    """What of each class was asked for."""
+    if settings.per_class is not None:
+        return f"{settings.per_class:,} of each"
+    return "divided as they are large" if settings.balance_by == "labels" else ""
 
 
 def _scores(
@@ -89,8 +124,8 @@ def _scores(
     prototypes: Prototypes,
     settings: PruneConfig,
     on_progress: Progress,
-) -> tuple[np.ndarray, float | None]:
-    """(n,) difficulty, NaN where it is not known; and its standard error, if that is known."""
+) -> _Scores:
+    """The score that an entry names, of all pictures."""
     import numpy as np
 
     from scoring.dynamics import Recipe
@@ -98,7 +133,7 @@ def _scores(
     from scoring.dynamics.proxies import centred, linear
 
     if entry.score == "prototype" and not settings.supervised:
-        return prototypes.distance, None
+        return _Scores(prototypes.distance, remarks=prototypes.remarks)
     if pictures.classes is None:
         raise BadInputError(
             f"The score {entry.score} comes from classes, and the data have none.",
@@ -108,7 +143,7 @@ def _scores(
         from selector.prune.class_means import class_means
 
         found = class_means(pictures.matrix, pictures.classes, usable=pictures.readable)
-        return found.distance, None
+        return _Scores(found.distance, remarks=found.remarks)
     rows = np.flatnonzero(pictures.readable & (pictures.classes >= 0))
     _, labels = np.unique(pictures.classes[rows], return_inverse=True)
     features = np.asarray(pictures.matrix[rows], dtype=np.float32)
@@ -122,4 +157,4 @@ def _scores(
         )  # fmt: skip
         made = np.full(len(pictures.ids), np.nan)
         made[rows] = proxy.score(entry.score)
-        return made, proxy.standard_error(entry.score)
+        return _Scores(made, proxy.standard_error(entry.score))

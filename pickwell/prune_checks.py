@@ -15,6 +15,26 @@ if TYPE_CHECKING:
 
 AMOUNTS = ("keep", "count", "per_class")
 """Ways to say how much stays; one holds."""
+DUPLICATES = ("duplicates", "duplicates_share", "duplicates_first", "chains")
+_ITS_PLACE = "Leave one of them out: a method takes the place of a strategy."
+_ITS_PICKS = "Leave it out: a method picks all that stays; --by random draws all of it."
+_COPIES = "Leave it out: near copies go by a method of their own, --by semdedup"
+_FLOORS = (
+    "Leave it out; --balance-by labels divides what stays as the classes are large, --per-class"
+    " gives each as many."
+)
+_TESTED = "Leave it out: pickwell benchmark tells whether a method beats random."
+IDLE_BESIDE_METHOD = {
+    "strategy": _ITS_PLACE,
+    "random_share": _ITS_PICKS,
+    **dict.fromkeys(DUPLICATES, _COPIES),
+    "balance": _FLOORS,
+    "balance_by": _FLOORS,
+    "probe": _TESTED,
+    "probe_seeds": _TESTED,
+    "robust": "Leave it out: other numbers of prototypes are tried where distance ranks.",
+}
+"""Options that mean nothing with --by, and what to do instead; of ``balance_by`` labels holds."""
 
 
 def settings_of(config: PruneConfig | None, options: dict[str, Any]) -> PruneConfig:
@@ -47,6 +67,24 @@ def settings_of(config: PruneConfig | None, options: dict[str, Any]) -> PruneCon
     _refuse_beside_method(settings)
     parse_entry(settings.by, "prototype")
     return settings
+
+
+def holding(settings: PruneConfig) -> dict[str, Any]:
+    """The options that played a part, as the manifest keeps them.
+
+    One way to say how much stays holds; beside a method, what ranking by distance alone heeds does
+    not; and nothing is said of duplicates where none were looked for.
+    """
+    told = settings.model_dump(mode="json")
+    if settings.by is not None:
+        idle = {name for name in IDLE_BESIDE_METHOD if name != "balance_by"}
+        idle |= set() if settings.balance_by == "labels" else {"balance_by"}
+    else:
+        asked = settings.duplicates is not None or settings.duplicates_share is not None
+        idle = {"by", *(() if asked else DUPLICATES)}
+    amount = next((name for name in AMOUNTS[:0:-1] if told[name] is not None), "keep")
+    idle |= set(AMOUNTS) - {amount}
+    return {name: value for name, value in told.items() if name not in idle}
 
 
 def refuse_missing_classes(settings: PruneConfig, source: Source) -> None:
@@ -166,12 +204,20 @@ def _needs_classes(settings: PruneConfig) -> str | None:
 def _refuse_beside_method(settings: PruneConfig) -> None:
     """Options that mean nothing to a method must not seem to have worked."""
     default = PruneConfig()
-    for name in (
-        *("strategy", "random_share", "duplicates", "duplicates_share", "duplicates_first"),
-        *("chains", "balance", "probe", "probe_seeds"),
-    ):
-        if getattr(settings, name) != getattr(default, name):
-            raise BadInputError(
-                f"--{name.replace('_', '-')} means nothing with --by {settings.by}.",
-                "Leave one of them out; near copies go by --by semdedup.",
-            )
+    for name, remedy in IDLE_BESIDE_METHOD.items():
+        value = getattr(settings, name)
+        if value in (getattr(default, name), "labels"):
+            continue
+        if name in DUPLICATES:
+            remedy += _as_semdedup(name, value) + "."
+        typed = f"--{name.replace('_', '-')}" + (f" {value}" if name == "balance_by" else "")
+        raise BadInputError(f"{typed} means nothing with --by {settings.by}.", remedy)
+
+
+def _as_semdedup(name: str, value: Any) -> str:
+    """The option of semdedup that says the same."""
+    if name == "duplicates":
+        return f":epsilon={round(1 - value, 9):g}"
+    if name == "duplicates_first":
+        return f":first={value}"
+    return ", which goes by chains" if name == "chains" else ""

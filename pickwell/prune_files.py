@@ -48,6 +48,7 @@ def write_folder(
         on_progress: Called with stage, done and expected count.
         home: Folder that relative paths of the run start from.
     """
+    from pickwell.prune_checks import holding
     from pickwell.prune_page import write_prune_page
     from pickwell.pruned_before import started_in
     from pickwell.selection_files import write_manifest, write_table
@@ -75,7 +76,7 @@ def write_folder(
             **started_in(home, made.folder),
             "input": run.manifest["input"] | {"files": len(run.manifest["input"]["files"])},
             "models": run.manifest["models"],
-            "options": settings.model_dump(mode="json"),
+            "options": holding(settings),
             "parameters": dict(selection.parameters) | {"why": made.why},
             "funnel": selection.funnel(),
         },
@@ -105,7 +106,7 @@ def _rows_to_copy(source: Source, run: Run, made: PrunedCorpus) -> list[int]:
 
 
 def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) -> str:
-    """The command line that prunes like this again, the strategy that ``auto`` stood for named.
+    """The command line that prunes like this again, what ``auto`` stood for or no score said named.
 
     What can be said in a file or in Python alone follows as a remark.
     """
@@ -118,6 +119,8 @@ def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) 
     given = settings.model_dump(mode="json")
     if settings.by is None:
         given["strategy"] = strategy
+    else:
+        given["by"] = strategy.removeprefix("by ")
     for name, value in given.items():
         if value == default[name] or value is None:
             continue
@@ -194,7 +197,7 @@ def _write_pictures(work: Path, pictures: Corpus, made: PrunedCorpus) -> Path:
 
 
 def _write_prototypes(work: Path, made: PrunedCorpus) -> Path:
-    """The centres that difficulty was measured from."""
+    """The centres of the clusters; distance is measured from them."""
     import numpy as np
 
     from scoring.store import atomic_path
@@ -236,6 +239,7 @@ def _write_card(work: Path, run: Run, made: PrunedCorpus, command: str) -> Path:
     """The data card."""
     from data_cards.write_card import selection_card
     from pickwell import __version__
+    from pickwell.prune_words import judgement
     from scoring.store import atomic_path
 
     described, selection = run.manifest["input"], made.pruned.selection
@@ -259,8 +263,7 @@ def _write_card(work: Path, run: Run, made: PrunedCorpus, command: str) -> Path:
         command=command,
         front_matter=described.get("front_matter"),
         limits=(
-            "Distance to a prototype says how unlike the others a picture is, to this encoder; it"
-            " is no judgement of its quality.",
+            *judgement(made),
             "Whether training on what stays is better than on a random part of the same size has"
             " to be measured.",
             "The licence and the biases of the source hold for every picture taken from it.",

@@ -67,10 +67,12 @@ def _page(
     from pickwell.prune_captions import captions
     from pickwell.prune_plots import distances, probe_curve
     from pickwell.prune_probes import probe_blocks
+    from pickwell.prune_words import limits, plotted, sections, stages
 
     pruned = made.pruned
     cards: list[dict[str, Any]] = []
     prototypes, kept = pruned.prototypes, pruned.kept
+    shown = prototypes.distance if made.by is None else made.by.values
 
     def card(row: int) -> dict[str, Any]:
         classes = pictures.classes
@@ -80,7 +82,7 @@ def _page(
             "picture": None,
             "id": str(pictures.ids[row]),
             "label": label,
-            "distance": float(prototypes.distance[row]),
+            "value": None if shown is None else float(shown[row]),
             "kept": bool(stays[row]),
         }
         cards.append(tile)
@@ -92,10 +94,12 @@ def _page(
     stays[kept.rows] = True
     first, gone = _galleries(pictures, made, settings.seed)
     funnel = pruned.selection.funnel()
+    label, caption = plotted(made)
+    plot = prototypes.distance if shown is None else shown
     plots = [
         {
-            "svg": _inline(distances(prototypes.distance, kept.rows)),
-            "caption": "Distance to the nearest prototype of all pictures that could be read.",
+            "svg": _inline(distances(plot, kept.rows, label)),
+            "caption": caption,
         }
     ]
     if made.pilot is not None:
@@ -115,16 +119,8 @@ def _page(
         "kept": funnel["chosen"],
         "read": sum(funnel.values()),
         "stay": made.stay,
-        "funnel": [
-            {"stage": name, "count": funnel[key]}
-            for name, key in (
-                ("cannot be read", "failed"),
-                ("goes as a duplicate", "duplicate"),
-                ("goes by rank", "not chosen"),
-                ("stays", "chosen"),
-            )
-        ],
-        "strategy": made.strategy,
+        "funnel": [{"stage": name, "count": funnel[key]} for name, _, key in stages(made)],
+        "said": sections(made),
         "lead": made.why,
         "short": pruned.selection.parameters.get("shortfall"),
         "remarks": made.remarks,
@@ -144,7 +140,8 @@ def _page(
             for id_, reason in zip(pictures.ids.tolist(), pictures.errors, strict=True)
             if reason is not None
         ][:BROKEN],
-        "limits": _limits(made, settings),
+        "floors": made.by is None,
+        "limits": limits(made, settings),
     }
     _put_pictures(run, pictures, cards)
     for tile, text in zip(
@@ -155,8 +152,10 @@ def _page(
 
 
 def _galleries(pictures: Corpus, made: PrunedCorpus, seed: int) -> tuple[list[int], list[int]]:
-    """Rows to show of what stays and of what goes: the ends of the ranking, or draws of random."""
+    """Rows to show of what stays and of what goes: the ends of a ranking, or draws."""
     kept = made.pruned.kept
+    if made.by is not None:  # its picks have an order, the others have none
+        return kept.rows[:SHOWN].tolist(), _drawn(pictures, kept.removed, seed)
     if made.strategy == "random":
         return _drawn(pictures, kept.rows, seed), _drawn(pictures, kept.removed, seed)
     place = {id_: row for row, id_ in enumerate(pictures.ids.tolist())}
@@ -182,23 +181,36 @@ def _last(table: Any, stage: str, count: int) -> list[str]:
 def _facts(
     run: Run, pictures: Corpus, made: PrunedCorpus, settings: PruneConfig
 ) -> list[tuple[str, str]]:
+    from pickwell.prune_by import NO_PART
+    from pickwell.prune_words import found_lines
+    from scoring.dynamics.catalogue import SCORES
+
     source = run.manifest["input"]
     prototypes, parameters = made.pruned.prototypes, made.pruned.selection.parameters
     kind = "class mean" if prototypes.names else "k-means prototype"
     how = many(len(prototypes.centres), kind)
     if not prototypes.names:
         how += f", {many(prototypes.iterations, 'iteration')}"
-    by = parameters["balance_by"]
-    floor = "none" if by == "none" else f"{settings.balance:.0%} of the equal share, by {by}"
     facts = [
         ("Corpus", str(source["path"])),
         ("Read as", source["how"]),
         ("Encoder", str(run.manifest["models"]["specs"].get("encoder", settings.encoder))),
-        ("Prototypes", how),
-        ("Mean distance", f"{prototypes.objective:.4f}"),
-        ("Strategy", made.strategy),
-        ("Floor", floor),
     ]
+    if made.by is None or made.by.by_prototypes:
+        facts += [("Prototypes", how), ("Mean distance", f"{prototypes.objective:.4f}")]
+    else:
+        facts.append(("Clusters", f"{how}. {NO_PART}"))
+    if made.by is None:
+        by = parameters["balance_by"]
+        floor = "none" if by == "none" else f"{settings.balance:.0%} of the equal share, by {by}"
+        facts += [("Strategy", made.strategy), ("Floor", floor)]
+    else:
+        facts.append(("Method", made.by.name))
+        measures = {one.name: one.measures for one in SCORES}
+        if made.by.score is not None:
+            facts.append(("Score", f"{made.by.score}: {measures[made.by.score]}"))
+        facts += [("Among classes", made.by.shares)] if made.by.shares else []
+        facts += [(name.capitalize(), said) for name, said in found_lines(made)]
     if pictures.classes is not None:
         facts.append(("Classes", f"{len(pictures.class_names):,}"))
     if settings.random_share:
@@ -270,35 +282,6 @@ def _one_for_each(
             met.add(int(rivals[row]))
             taken.append(row)
     return taken
-
-
-def _limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
-    lines = [
-        "Distance to a prototype is no judgement of quality: it says how unlike the others a"
-        " picture is, to this encoder.",
-    ]
-    if made.strategy == "hard":
-        lines.append(
-            "Keep-hard keeps broken and mislabelled pictures first: look at the first of those that"
-            " stay, above."
-        )
-    if made.pilot is None:
-        lines.append(
-            "No probe was trained: whether this choice is better than random is not known."
-        )
-    else:
-        lines.append(
-            "Probes are small models on frozen vectors. Training a network from scratch may rank"
-            " the strategies otherwise."
-        )
-    if made.recall is not None and made.recall.anywhere > made.recall.inside:
-        lines.append(f"Not every duplicate is found. {made.recall.words}")
-    if settings.strategy == "auto" and made.pilot is not None:
-        lines.append(
-            "The probes that chose the strategy were trained on this corpus: their figures for the"
-            " chosen one are a little too good."
-        )
-    return lines
 
 
 def _inline(svg: str) -> str:

@@ -85,8 +85,14 @@ def _legend_below(figure: Any, axes: Any) -> None:
     )
 
 
-def distances(distance: np.ndarray, kept: np.ndarray) -> str:
-    """How far pictures lie from their prototypes, kept ones and pruned ones; an SVG."""
+def distances(distance: np.ndarray, kept: np.ndarray, label: str) -> str:
+    """How hard pictures are, kept ones and pruned ones; an SVG.
+
+    Args:
+        distance: (n,) distance to the prototype or another score; NaN: none.
+        kept: Rows that stay.
+        label: What it is.
+    """
     import numpy as np
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -104,7 +110,7 @@ def distances(distance: np.ndarray, kept: np.ndarray) -> str:
             [stays, goes], edges, stacked=True, color=[COLOURS[0], "#d6604d"],
             label=["stays", "goes"],
         )  # fmt: skip
-        axes.set_xlabel("distance to the nearest prototype (1 - cosine); right is hard")
+        axes.set_xlabel(label)
         axes.set_ylabel("pictures")
         _legend_below(figure, axes)
         return svg(figure)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from pickwell.console import err, out
 from pickwell.prune_remarks import headline
+from pickwell.prune_words import found_lines, stages
 from pickwell.words import many
 
 if TYPE_CHECKING:
@@ -23,18 +24,15 @@ def print_pruned(made: PrunedCorpus) -> None:
     funnel = selection.funnel()
     out.print(headline(made), markup=False, style="bold", soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False)
-    for words, stage in (
-        ("cannot be read", "failed"),
-        ("go as duplicates", "duplicate"),
-        ("go by rank", "not chosen"),
-        ("stay", "chosen"),
-    ):
+    for _, words, stage in stages(made):
         table.add_row(words, f"{funnel[stage]:,}")
     out.print(table)
     for line in broken_lines(made):
         out.print(line, markup=False, soft_wrap=True)
     for line in (*made.remarks, made.why):
         out.print(line, markup=False, soft_wrap=True)
+    for name, found in found_lines(made):
+        out.print(f"{name} {found}", markup=False, soft_wrap=True)
     if made.recall is not None:
         out.print(made.recall.words, soft_wrap=True)
     for note in selection.parameters.get("notes", []):

@@ -9,10 +9,37 @@ from typing import TYPE_CHECKING
 from pickwell.words import many
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from selector.coreset.base import Need
     from selector.prune.corpus import Pruned
     from selector.prune.duplicates import Recall
     from selector.prune.pilot import Pilot
     from selector.prune.robust import Robustness
+
+
+@dataclass(frozen=True)
+class ByMethod:
+    """A method of the shelf that decided what stays.
+
+    Attributes:
+        name: Method, score and options, e.g. ``ccs:aum:cut=0.2``.
+        score: What it ranked by; ``None``: it needs no score.
+        values: (n,) that score; NaN where it is not known.
+        needs: What it looks at: ``features``, ``scores``, ``labels``.
+        shares: How many of each class were asked for, in words; empty: classes played no part.
+    """
+
+    name: str
+    score: str | None
+    values: np.ndarray | None
+    needs: frozenset[Need]
+    shares: str = ""
+
+    @property
+    def by_prototypes(self) -> bool:
+        """Whether it ranked by distance to the prototypes."""
+        return self.score == "prototype"
 
 
 @dataclass(frozen=True)
@@ -28,6 +55,7 @@ class PrunedCorpus:
         robustness: Other numbers of prototypes.
         recall: Of duplicates, told by a sample.
         remarks: What the user should know beside it, a sentence or two each.
+        by: The method of the shelf that decided; ``None``: distance to the prototypes did.
     """
 
     folder: Path
@@ -38,6 +66,7 @@ class PrunedCorpus:
     robustness: list[Robustness]
     recall: Recall | None
     remarks: tuple[str, ...] = ()
+    by: ByMethod | None = None
 
     @property
     def stay(self) -> str:

@@ -18,7 +18,7 @@ SCHEMA = pa.schema(
         ("id", pa.string()),
         ("stage", pa.string()),  # one of STAGES
         ("rank", pa.int64()),  # 1 = picked first; null unless chosen
-        ("quality", pa.float64()),  # null where there is none
+        ("quality", pa.float64()),  # null where there is none; prune --by: the score ranked by
         ("cluster", pa.int32()),  # null for failed and floored rows
         (
             "cluster_rank",

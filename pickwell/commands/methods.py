@@ -88,6 +88,7 @@ def _tell(name: str) -> None:
 
 
 def _of_method(one: Method) -> dict[str, str | list[Text]]:
+    also = "; ".join(f"{key}, {what}" for key, what in one.finds.items())
     return {
         "needs": _needs(one),
         "use": _use(one),
@@ -96,6 +97,7 @@ def _of_method(one: Method) -> dict[str, str | list[Text]]:
         "gain": one.gain,
         "order": one.order,
         "options": [_option(option) for option in one.options.values()] or "none",
+        **({"also tells": also} if also else {}),
         "source": one.source,
     }
 

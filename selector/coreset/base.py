@@ -8,7 +8,7 @@ thereby broken by a hash of the id, and no permutation of the input changes an a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -65,6 +65,28 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a method has to say of the rows that it saw, picked or not; each of length n.
+
+    Attributes:
+        values: float64, what it measured of each when the picks were made, in the unit that its
+            reasons declare; NaN: nothing.
+        kind: Whole numbers: which of ``kinds`` holds of a row; negative: none.
+        kinds: In words.
+        rival: The row that stands for each, or that it is most like; negative: none.
+        similarity: Cosine with it.
+        copy: True where a row went because of its likeness to its rival, and for nothing else.
+    """
+
+    values: np.ndarray | None = None
+    kind: np.ndarray | None = None
+    kinds: Sequence[str] = ()
+    rival: np.ndarray | None = None
+    similarity: np.ndarray | None = None
+    copy: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Picks:
     """What a method answers.
 
@@ -72,13 +94,15 @@ class Picks:
         rows: (k,) distinct positions, first pick first.
         gains: (k,) float64, what each was picked for, in the unit that the method declares.
         weights: (k,) how many rows each stands for, where the method says so.
-        notes: What else it found, by name.
+        notes: What else it found, by name; see :attr:`Method.finds`.
+        told: What it has to say of every row.
     """
 
     rows: np.ndarray
     gains: np.ndarray
     weights: np.ndarray | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    told: Told | None = None
 
 
 class Pick(Protocol):
@@ -107,6 +131,12 @@ class Method:
         source: Paper and equation.
         prefix: Whether the first k of more picks are the picks for k, for the same generator.
         unless: With which options they are not, in words; empty: with none.
+        kept: What is said of a pick, the first of these whose every part is known:
+            ``{gain}``, of :class:`Told` ``{value}``, ``{kind}``, ``{rival}`` and ``{cosine}``,
+            ``{score}`` (its name and value), ``{place}`` and ``{among}`` (of how many, 1 is the
+            hardest). By default the gain.
+        left: The same of a row that is not picked; it has no gain. By default nothing.
+        finds: What each of the notes is, in words.
     """
 
     name: str
@@ -119,6 +149,9 @@ class Method:
     source: str
     prefix: bool
     unless: str = ""
+    kept: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    finds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order(self) -> str:
@@ -169,7 +202,8 @@ _METHODS: dict[str, Method] = {}
 
 def method(
     name: str, *, needs: tuple[Need, ...] = (), keeps: str, cost: str, good_when: str, gain: str,
-    source: str, prefix: bool = True, unless: str = "",
+    source: str, prefix: bool = True, unless: str = "", kept: tuple[str, ...] = (),
+    left: tuple[str, ...] = (), finds: Mapping[str, str] | None = None,
 ) -> Callable[[Any], Any]:  # fmt: skip
     """Decorator: make a function known as a method, and let its docstring tell its options."""
 
@@ -177,8 +211,9 @@ def method(
         if name in _METHODS:
             raise ValueError(f"two methods are called {name!r}")
         made = Method(
-            name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix, unless
-        )
+            name, pick, frozenset(needs), keeps, cost, good_when, gain, source, prefix, unless,
+            kept or (f"gain {{gain}} ({gain})",), left, finds or {},
+        )  # fmt: skip
         pick.__doc__ = inspect.cleandoc(pick.__doc__ or "") + told(made.options)
         _METHODS[name] = made
         return pick

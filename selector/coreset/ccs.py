@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from selector.coreset.base import Picks, Pool, method
-from selector.coreset.ranked import in_turn
+from selector.coreset.ranked import by_stratum, in_turn
+from selector.outcome import number
 
 
 @method(
@@ -20,6 +22,8 @@ from selector.coreset.ranked import in_turn
     gain="the score",
     source="Zheng et al., arXiv 2210.15809, algorithm 1",
     prefix=False,
+    kept=("{score}, {kind}",),
+    left=("{score}, {kind}",),
 )
 def ccs(
     pool: Pool,
@@ -45,14 +49,19 @@ def ccs(
     """
     assert pool.scores is not None
     left = max(count, len(pool) - int(cut * len(pool)))
-    order = np.argsort(pool.scores, kind="stable")[:left]
+    order, hard = np.split(np.argsort(pool.scores, kind="stable"), [left])
     scores = pool.scores[order]
     edges = np.linspace(scores[0], scores[-1], strata + 1)
-    number = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, strata - 1)
-    parts = [order[number == one] for one in range(strata)]
+    which = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, strata - 1)
+    parts = [order[which == one] for one in range(strata)]
     budgets = stratum_budgets([len(part) for part in parts], count)
     drawn = [rng.permutation(part)[:size] for part, size in zip(parts, budgets, strict=True)]
-    return in_turn(drawn, pool.scores)
+    told = by_stratum(parts, drawn, pool.scores)
+    assert told.kind is not None
+    told.kind[hard] = strata
+    off = f"cut off as too hard: one of the {len(hard):,} hardest, none of which is drawn"
+    last = f", strata end at {number(scores[-1])}"
+    return in_turn(drawn, pool.scores, replace(told, kinds=[*told.kinds, off + last]))
 
 
 def stratum_budgets(sizes: list[int], count: int) -> list[int]:
@@ -66,9 +75,9 @@ def stratum_budgets(sizes: list[int], count: int) -> list[int]:
         Picks of each stratum; they add up to ``count``.
     """
     budgets = [0] * len(sizes)
-    visited = sorted((size, number) for number, size in enumerate(sizes) if size)
+    visited = sorted((size, which) for which, size in enumerate(sizes) if size)
     rest = count
-    for place, (size, number) in enumerate(visited):
-        budgets[number] = min(size, rest // (len(visited) - place))
-        rest -= budgets[number]
+    for place, (size, which) in enumerate(visited):
+        budgets[which] = min(size, rest // (len(visited) - place))
+        rest -= budgets[which]
     return budgets

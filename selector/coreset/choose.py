@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from data_cards.errors import BadInputError
-from selector.coreset.base import BLOCK, Method, Pool, find_method
+from selector.coreset.base import BLOCK, Method, Pool, Told, find_method
 from selector.coreset.budget import Budget
 from selector.coreset.given import (
     features_of,
@@ -21,8 +20,9 @@ from selector.coreset.given import (
     scores_of,
     seed_of,
 )
+from selector.coreset.reasons import Words, joined, tell
 from selector.order import canonical_order
-from selector.outcome import Outcome, join, number, whole
+from selector.outcome import Outcome
 from selector.selection import Candidates, Selection
 
 
@@ -36,8 +36,12 @@ class Coreset:
         gains: (k,) what each was picked for; see the method's ``gain``.
         weights: (k,) how many rows each stands for, where the method says so.
         method: Its name.
-        parameters: Everything else that made it; ``found``: the notes.
+        parameters: Everything else that made it; ``found``: the notes; ``found_is``: what they are.
         notes: What the method found beside, by name; by class where it went class by class.
+        told: What the method has to say of every row.
+        scores: (n,) what it ranked by; ``None``: it needs none.
+        groups: (n,) class of each row, where it went class by class.
+        group_names: Of the classes.
     """
 
     rows: np.ndarray
@@ -46,9 +50,15 @@ class Coreset:
     method: str
     parameters: Mapping[str, Any]
     notes: Mapping[str, Any] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
+    scores: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    group_names: Sequence[str] = ()
 
     def selection(self, ids: Sequence[Any] | np.ndarray) -> Selection:
         """The same as every way of choosing answers: a stage and a reason for every row.
+
+        Quality is the score ranked by; there is none where the method needs none.
 
         Args:
             ids: n ids, as they were chosen from.
@@ -56,17 +66,11 @@ class Coreset:
         given = np.asarray(ids, dtype=object)
         n = len(given)
         nothing = np.full(n, None, dtype=object)
-        quality = np.zeros(n)
-        quality[self.rows] = self.gains
+        quality = np.full(n, np.nan) if self.scores is None else self.scores
         outcome = Outcome(
             Candidates(given, quality, nothing, np.zeros(n, bool)), int(self.parameters["seed"])
         )
-        outcome.rank[self.rows] = np.arange(1, len(self.rows) + 1)
-        gains = pa.array([number(gain) for gain in self.gains], pa.string())
-        place = whole(np.arange(1, len(self.rows) + 1))
-        outcome.put(self.rows, "chosen", join(f"{self.method}: pick ", place, ", gain ", gains))
-        left = np.flatnonzero(outcome.rank < 0)
-        outcome.put(left, "not chosen", f"{self.method}: not among {len(self.rows):,} picks")
+        tell(outcome, self, np.arange(n), Words(self.method))
         return outcome.selection({"method": self.method, **self.parameters})
 
 
@@ -127,13 +131,17 @@ def choose(
         place = np.empty(len(names), dtype=np.int64)
         place[order] = np.arange(len(names))
         options = {**options, "selected": place[selected].tolist()}
+    ranked = pool.scores if "scores" in found.needs else None
     if not total:
         nothing = np.zeros(0, dtype=np.int64)
-        return Coreset(nothing, np.zeros(0), None, method, parameters)
+        return Coreset(nothing, np.zeros(0), None, method, parameters, scores=ranked)
     rng = np.random.default_rng([seed, len(names)])
     made = found.pick(_Ordered(pool, order).pool, total, rng, **options)
-    parameters |= {"found": dict(made.notes)} if made.notes else {}
-    return Coreset(order[made.rows], made.gains, made.weights, method, parameters, made.notes)
+    parameters |= _found(found, made.notes)
+    return Coreset(
+        order[made.rows], made.gains, made.weights, method, parameters, made.notes,
+        joined(len(names), [(order, made.told)]), ranked,
+    )  # fmt: skip
 
 
 def _by_class(
@@ -148,7 +156,10 @@ def _by_class(
 ) -> Coreset:
     assert pool.labels is not None
     shares = budget.shares(pool.labels, class_names)
-    turns, rows, gains, weights, notes = [], [], [], [], {}
+    turns, rows, gains, weights, said = [], [], [], [], []
+    notes: dict[str, Mapping[str, Any]] = {}
+    names = list(map(str, class_names))
+    ranked = pool.scores if "scores" in found.needs else None
     for number_, share in enumerate(shares.tolist()):
         mine = order[pool.labels[order] == number_]
         if not share or not len(mine):
@@ -158,26 +169,39 @@ def _by_class(
         rows.append(mine[made.rows])
         gains.append(made.gains)
         weights.append(made.weights)
+        said.append((mine, made.told))
         turns.append(np.stack([np.arange(share), np.full(share, number_)], axis=1))
         if made.notes:
-            notes[str(class_names[number_])] = made.notes
+            notes[names[number_]] = made.notes
     if not rows:
         nothing = np.zeros(0, dtype=np.int64)
-        return Coreset(nothing, np.zeros(0), None, found.name, parameters, notes)
-    parameters = {**parameters, "found": notes} if notes else parameters
+        return Coreset(
+            nothing, np.zeros(0), None, found.name, parameters, notes, Told(), ranked,
+            pool.labels, names,
+        )  # fmt: skip
+    parameters = {**parameters, **_found(found, notes)}
     turn = np.concatenate(turns)
     taking = np.lexsort((turn[:, 1], turn[:, 0]))
-    joined = None
+    stands = None
     if all(one is not None for one in weights):
-        joined = np.concatenate([one for one in weights if one is not None])[taking]
+        stands = np.concatenate([one for one in weights if one is not None])[taking]
     return Coreset(
         np.concatenate(rows)[taking],
         np.concatenate(gains)[taking],
-        joined,
+        stands,
         found.name,
-        {**parameters, "shares": dict(zip(map(str, class_names), shares.tolist(), strict=True))},
+        {**parameters, "shares": dict(zip(names, shares.tolist(), strict=True))},
         notes,
+        joined(len(pool), said),
+        ranked,
+        pool.labels,
+        names,
     )
+
+
+def _found(method: Method, notes: Mapping[str, Any]) -> dict[str, Any]:
+    """The notes as parameters, beside what each of them is."""
+    return {"found": dict(notes), "found_is": dict(method.finds)} if notes else {}
 
 
 class _Ordered:

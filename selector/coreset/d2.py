@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, method
+from selector.coreset.base import Picks, Pool, Told, method
 from selector.coreset.similarity import nearest_neighbours, symmetric_graph
 
 Start = Literal["sum", "product"]
@@ -23,6 +23,11 @@ Start = Literal["sum", "product"]
     gain="difficulty of the row and its neighbourhood, less what earlier picks took",
     source="Maharana, Yadav and Bansal, arXiv 2310.07931, section 3",
     unless="but where a cut would leave too few",
+    kept=(
+        "gain {gain}, the highest that was left: difficulty of it and its neighbours, less what "
+        "earlier picks took; {score}",
+    ),
+    left=("{score}, its gain {value} when all picks had taken theirs", "{score}, {kind}"),
 )
 def d2(
     pool: Pool,
@@ -87,4 +92,8 @@ def d2(
             if not done[near]:
                 gain[near] -= np.exp(-gamma * apart) * gain[row]
                 heapq.heappush(heap, (-float(gain[near]), int(near)))
-    return Picks(kept[np.array(taken)], np.array(gains))
+    values = np.full(len(pool), np.nan)
+    values[kept] = gain
+    kinds = (f"cut off as too hard: one of the {len(pool) - left:,} hardest",)
+    told = Told(values=values, kind=np.where(np.isnan(values), 0, -1), kinds=kinds)
+    return Picks(kept[np.array(taken)], np.array(gains), told=told)

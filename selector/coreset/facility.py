@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import csr_array
 
-from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Epsilon, Greedy, pick_greedily
+from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.greedy import MOST, Epsilon, Greedy, pick_greedily
 from selector.coreset.similarity import Cosine, Neighbours
 
 CHUNK = 4096
@@ -32,6 +34,12 @@ ONE = np.float32(1.5)
         "arXiv 1409.7938; weights: CRAIG, arXiv 1906.01827"
     ),
     unless="but with greedy=stochastic",
+    kept=("adds {gain} to the likeness of all rows to their nearest pick, {kind}",),
+    left=(
+        "the pick most like it is {rival}, cosine {cosine}",
+        "likeness (1 + cosine) / 2 of {value} to the pick most like it among its neighbours",
+        "{kind}",
+    ),
 )
 def facility_location(
     pool: Pool,
@@ -50,7 +58,17 @@ def facility_location(
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cover = _Near(similar.graph(neighbours)) if neighbours else _Cover(similar)
     rows, gains = pick_greedily(cover, len(pool), count, rng, greedy, epsilon)
-    return Picks(rows, gains, _weights(cover.owner, rows, similar))
+    weights = _weights(cover.owner, rows, similar)
+    kind = np.full(len(pool), -1)
+    kind[rows] = 0
+    told = Told(kind=kind, kinds=(MOST[greedy], "no pick is among its neighbours"))
+    if isinstance(cover, _Cover):
+        cosine = 2.0 * (cover.best.astype(np.float64) - float(ONE))
+        told = replace(told, rival=cover.owner, similarity=np.clip(cosine, -1.0, 1.0))
+    else:
+        kind[cover.owner < 0] = 1
+        told = replace(told, values=np.where(cover.owner < 0, np.nan, cover.best))
+    return Picks(rows, gains, weights, told=told)
 
 
 class _Cover:

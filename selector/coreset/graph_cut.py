@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_array
 
-from selector.coreset.base import Picks, Pool, method
-from selector.coreset.greedy import Epsilon, Greedy, pick_greedily
+from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.greedy import MOST, Epsilon, Greedy, pick_greedily
 from selector.coreset.similarity import Cosine, Neighbours
 
 
@@ -26,6 +26,8 @@ from selector.coreset.similarity import Cosine, Neighbours
         "Applications in Machine Learning, ALT 2021, section 2"
     ),
     unless="but with greedy=stochastic",
+    kept=("adds {gain} to likeness to all less likeness among the picks, {kind}",),
+    left=("as the next pick it would add {value} to likeness to all less that among the picks",),
 )
 def graph_cut(
     pool: Pool,
@@ -48,7 +50,10 @@ def graph_cut(
     neighbours = 0 if neighbours >= len(pool) - 1 else neighbours
     similar = Cosine(pool.rows(np.arange(len(pool))))
     cut = _Near(similar.graph(neighbours), weight) if neighbours else _Cut(similar, weight)
-    return Picks(*pick_greedily(cut, len(pool), count, rng, greedy, epsilon))
+    rows, gains = pick_greedily(cut, len(pool), count, rng, greedy, epsilon)
+    every = np.arange(len(pool))
+    told = Told(values=cut.gains(every), kind=np.zeros_like(every), kinds=(MOST[greedy],))
+    return Picks(rows, gains, told=told)
 
 
 class _Cut:

@@ -25,6 +25,12 @@ Epsilon = Annotated[
         "1; less looks at more rows",
     ),
 ]
+MOST: dict[str, str] = {
+    "lazy": "the most of all that were left",
+    "naive": "the most of all that were left",
+    "stochastic": "the most of those looked at",
+}
+"""What is true of the gain of each pick."""
 BATCH = 64
 """Old gains that are brought up to date at once: a product of several columns costs little more."""
 

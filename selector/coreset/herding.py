@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, method
+from selector.coreset.base import Picks, Pool, Told, method
 
 
 @method(
@@ -18,6 +18,11 @@ from selector.coreset.base import Picks, Pool, method
     good_when="few picks of each class, with features in which the mean says much; not with many",
     gain="distance of the mean of the picks so far from the mean of all; lower is better",
     source="Welling, Herding dynamical weights to learn, ICML 2009; iCaRL, arXiv 1611.07725",
+    kept=("with it the mean of the picks lies {gain} from the mean of all (lower is better)",),
+    left=(
+        "as the next pick it would bring their mean to {value} from the mean of all (lower is "
+        "better)",
+    ),
 )
 def herding(
     pool: Pool,
@@ -51,7 +56,8 @@ def herding(
         gains[place] = float(np.linalg.norm(total)) / (place + 1)
         merit += 2.0 * (rows @ rows[row]).astype(np.float64)
         free[row] = False
-    return Picks(taken, gains)
+    after = np.sqrt(np.maximum(total @ total + merit, 0.0)) / (count + 1)
+    return Picks(taken, gains, told=Told(values=after))
 
 
 def mean_distance(features: np.ndarray, rows: Any) -> float:

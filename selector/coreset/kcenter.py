@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, method
+from selector.coreset.base import Picks, Pool, Told, method
 from selector.coreset.options import ONLY_PYTHON
 
 First = Literal["mean", "random"]
@@ -24,6 +24,9 @@ _CLOSE = 1e-4
     good_when="rare kinds must not be missed; picks outliers and mislabelled rows first",
     gain="distance to the nearest pick before it (the first: to the mean); never rises",
     source="Gonzalez 1985; Sener and Savarese, arXiv 1708.00489, algorithm 1",
+    kept=("distance {gain} to {kind}",),
+    left=("distance {value} to its nearest pick",),
+    finds={"radius": "largest distance of a row to its nearest pick"},
 )
 def k_center(
     pool: Pool,
@@ -57,7 +60,9 @@ def k_center(
         taken.append(row)
         gains.append(walk.distance(row))
         walk.add(row)
-    return Picks(np.array(taken), np.array(gains), notes={"radius": walk.radius()})
+    how = "nearest to it of all" if first == "mean" else "drawn at random"
+    told = walk.told(taken if not len(selected) else [], how, "the farthest of all left")
+    return Picks(np.array(taken), np.array(gains), notes={"radius": walk.radius()}, told=told)
 
 
 @method(
@@ -71,6 +76,9 @@ def k_center(
         "greedy sampling among the farthest: Bhaskara, Vadgama and Xu, NeurIPS 2019; an "
         "approximation to the mixed-integer search of Sener and Savarese, arXiv 1708.00489"
     ),
+    kept=("distance {gain} to {kind}",),
+    left=("distance {value} to its nearest pick",),
+    finds={"radius": "largest distance to the nearest pick, the share of outliers left out"},
 )
 def robust_k_center(
     pool: Pool,
@@ -101,7 +109,9 @@ def robust_k_center(
         taken.append(row)
         gains.append(walk.distance(row))
         walk.add(row)
-    return Picks(np.array(taken), np.array(gains), notes={"radius": walk.radius(ignored)})
+    told = walk.told(taken, "nearest to it of all", "drawn from the farthest left")
+    notes = {"radius": walk.radius(ignored)}
+    return Picks(np.array(taken), np.array(gains), notes=notes, told=told)
 
 
 class _Distances:
@@ -149,6 +159,19 @@ class _Distances:
         """Largest distance of a row to its nearest pick, but for the ``ignored`` farthest."""
         left = len(self.squared) - ignored
         return float(np.sqrt(np.partition(self.squared, left - 1)[left - 1])) if left else 0.0
+
+    def told(self, first: Sequence[int], how: str, then: str) -> Told:
+        """Distances, and how picks were taken.
+
+        Args:
+            first: Begins with the pick that was taken by its distance to the mean, if any was.
+            how: It was taken.
+            then: How the others were.
+        """
+        kind = np.ones(len(self.squared), dtype=np.int64)
+        kind[list(first[:1])] = 0
+        kinds = (f"the mean, the first pick, {how}", f"the nearest pick before it, {then}")
+        return Told(values=np.sqrt(self.squared), kind=kind, kinds=kinds)
 
 
 def _first(walk: _Distances, first: First, rng: np.random.Generator) -> int:

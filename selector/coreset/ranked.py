@@ -7,7 +7,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, method
+from selector.coreset.base import Picks, Pool, Told, method
+from selector.outcome import number
+
+BY_SCORE = ("{score}, {kind}; place {place} of {among} from the hardest",)
+"""What is said of a row where a score decides."""
 
 
 @method(
@@ -19,6 +23,8 @@ from selector.coreset.base import Picks, Pool, method
     gain="the score",
     source="the rule of EL2N and GraNd, Paul et al., arXiv 2107.07075, section 3",
     unless="but where an offset would leave too few",
+    kept=BY_SCORE,
+    left=BY_SCORE,
 )
 def hardest(
     pool: Pool,
@@ -40,7 +46,8 @@ def hardest(
     order = np.argsort(-pool.scores, kind="stable")
     start = min(int(offset * len(pool)), len(pool) - count)
     rows = order[start : start + count]
-    return Picks(rows, pool.scores[rows])
+    told = _by_cut(pool.scores, order, start, count, ("below", "above"))
+    return Picks(rows, pool.scores[rows], told=told)
 
 
 @method(
@@ -51,12 +58,16 @@ def hardest(
     good_when="data are scarce or labels noisy",
     gain="the score, its sign turned",
     source="keep easy, Sorscher et al., arXiv 2206.14486; lowest curvature, Garg and Roy 2023",
+    kept=BY_SCORE,
+    left=BY_SCORE,
 )
 def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     """Take the lowest scores."""
     assert pool.scores is not None
-    rows = np.argsort(pool.scores, kind="stable")[:count]
-    return Picks(rows, -pool.scores[rows])
+    order = np.argsort(pool.scores, kind="stable")
+    rows = order[:count]
+    told = _by_cut(pool.scores, order, 0, count, ("above", "below"))
+    return Picks(rows, -pool.scores[rows], told=told)
 
 
 @method(
@@ -67,6 +78,8 @@ def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     good_when="always, beside every other; hard to beat where less than some 30 % is kept",
     gain="0 for every pick: a draw has no reason",
     source="the baseline",
+    kept=("drawn evenly",),
+    left=("not drawn",),
 )
 def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     """Draw evenly, without putting back."""
@@ -82,6 +95,8 @@ def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     gain="the score",
     source="proportional allocation, Neyman 1934",
     prefix=False,
+    kept=("{score}, {kind}",),
+    left=("{score}, {kind}",),
 )
 def stratified(
     pool: Pool,
@@ -101,7 +116,7 @@ def stratified(
     parts = np.array_split(order, min(strata, len(order)))
     shares = quotas([len(part) for part in parts], count)
     drawn = [rng.permutation(part)[:share] for part, share in zip(parts, shares, strict=True)]
-    return in_turn(drawn, pool.scores)
+    return in_turn(drawn, pool.scores, by_stratum(parts, drawn, pool.scores))
 
 
 @method(
@@ -113,6 +128,8 @@ def stratified(
     gain="distance to the median of its class, its sign turned, from the middle rank on",
     source="Xia et al., Moderate Coreset, ICLR 2023, section 3; centre as in its code: the median",
     prefix=False,
+    kept=("distance {value} to the median of its class, {kind}",),
+    left=("distance {value} to the median of its class, {kind}",),
 )
 def moderate(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     """Take the middle of all rows ranked by distance to the median of their class.
@@ -131,12 +148,69 @@ def moderate(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     middle = distance[order[len(order) // 2]]
     off = np.abs(distance[kept] - middle)
     closest = np.argsort(off, kind="stable")
-    return Picks(kept[closest], -off[closest])
+    told = _by_band(distance, order, start, count)
+    return Picks(kept[closest], -off[closest], told=told)
 
 
-def in_turn(drawn: list[np.ndarray], scores: np.ndarray) -> Picks:
+def in_turn(drawn: list[np.ndarray], scores: np.ndarray, told: Told) -> Picks:
     """Several draws as one, taking turns, so that the first picks are of all strata."""
     place = np.concatenate([np.arange(len(part)) for part in drawn])
     which = np.concatenate([np.full(len(part), number) for number, part in enumerate(drawn)])
     rows = np.concatenate(drawn)[np.lexsort((which, place))].astype(np.int64)
-    return Picks(rows, scores[rows])
+    return Picks(rows, scores[rows], told=told)
+
+
+def by_stratum(parts: list[np.ndarray], drawn: list[np.ndarray], scores: np.ndarray) -> Told:
+    """The stratum of each row, its range and how many of it are drawn; of others nothing.
+
+    Args:
+        parts: Positions in each stratum.
+        drawn: Those that are taken.
+        scores: (n,) of all rows.
+    """
+    kind = np.full(len(scores), -1)
+    kinds = []
+    for place, (part, taken) in enumerate(zip(parts, drawn, strict=True)):
+        kind[part] = place
+        ends = ""
+        if len(part):
+            ends = f" ({number(scores[part].min())} to {number(scores[part].max())})"
+        kinds.append(
+            f"stratum {place + 1} of {len(parts)}{ends}: {len(taken):,} of its {len(part):,} drawn"
+        )
+    return Told(kind=kind, kinds=kinds)
+
+
+def _by_cut(
+    scores: np.ndarray, order: np.ndarray, start: int, count: int, sides: tuple[str, str]
+) -> Told:
+    """On which side of the last pick each row stands; before ``start`` it was passed over."""
+    beyond, before = sides
+    cut = scores[order[start + count - 1]]
+    named = f"the cut of {number(cut)}"
+    kinds = (
+        f"not {beyond} {named}",
+        f"{beyond} {named}",
+        f"level with {named}, where a hash of the id decided",
+        f"one of {start:,} that the offset passes over, {before} all picks",
+    )
+    kind = np.ones(len(scores), dtype=np.int64)
+    kind[scores == cut] = 2
+    kind[order[start : start + count]] = 0
+    kind[order[:start]] = 3
+    return Told(kind=kind, kinds=kinds)
+
+
+def _by_band(distance: np.ndarray, order: np.ndarray, start: int, count: int) -> Told:
+    """Where each row lies beside the middle ranks that are kept."""
+    low, high = distance[order[start]], distance[order[start + count - 1]]
+    band = f"the band of {number(low)} to {number(high)} that is kept"
+    kinds = (
+        f"in {band}",
+        f"nearer than {band}",
+        f"farther than {band}",
+        f"level with an end of {band}, where a hash of the id decided",
+    )
+    kind = np.where(distance < low, 1, np.where(distance > high, 2, 3))
+    kind[order[start : start + count]] = 0
+    return Told(values=distance, kind=kind, kinds=kinds)

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, method
+from selector.coreset.base import Picks, Pool, Told, method
 from selector.prune.duplicates import Duplicates, First, find_duplicates, recall
 from selector.prune.prototypes import default_prototype_count, fit_prototypes
 
@@ -22,10 +22,25 @@ TRIES = 20
     keeps="one of each group of near copies",
     cost="k-means, then pairs inside clusters: the largest cluster squared, in blocks; greedy "
     "without epsilon up to 20 times",
-    good_when="the web was crawled: before everything else; not to cut to a tenth",
+    good_when="a crawl holds many near copies: take it before any other method. Do not cut to a "
+    "tenth with it: so many are no near copies, and what goes then is only somewhat alike",
     gain="distance to the centre of its cluster (first hard), or its nearness (first easy)",
     source="Abbas et al., arXiv 2303.09540, algorithm 1; greedy: only what stays lets others go",
     prefix=False,
+    kept=("{kind}; distance {value} to the centre of its cluster",),
+    left=(
+        "{kind} {rival} in its cluster, cosine {cosine}",
+        "{kind}; distance {value} to the centre of its cluster",
+    ),
+    finds={
+        "rule": "chains (what went lets others go, too, as published) or greedy (only what stays "
+        "does)",
+        "clusters": "its own, inside which copies are looked for",
+        "copies": "near copies of an earlier row of their cluster, by that rule",
+        "threshold": "the cosine from which they count as near copies",
+        "recall": "of rows with a near copy anywhere, the share that has one within its own "
+        "cluster, where copies are looked for",
+    },
 )
 def semdedup(
     pool: Pool,
@@ -68,8 +83,7 @@ def semdedup(
 
     With ``epsilon`` near copies go first and the rest is cut to ``count`` in the order of
     ``first``; where more are asked for than are left, the least alike of the copies come back. The
-    notes say the rule, the cosine from which rows went, how many there were, and the recall: of
-    rows (of a sample of 1,000) with a near copy anywhere, the share with one in their cluster.
+    notes are of a sample of 1,000 rows where they speak of recall.
     """
     rows = pool.rows(np.arange(len(pool)))
     seed = int(rng.integers(2**31))
@@ -93,7 +107,8 @@ def semdedup(
     order = _order(ids, gone, distance, first, rng)
     notes = _notes(rows, found.labels, gone, greedy)
     sign = -1.0 if first == "easy" else 1.0
-    return Picks(order[:count], sign * distance[order[:count]], notes=notes)
+    told = _told(order[:count], gone, distance, first, exact=epsilon is not None)
+    return Picks(order[:count], sign * distance[order[:count]], notes=notes, told=told)
 
 
 def _enough_left(copies: Callable[[float], Duplicates], rows: int, count: int) -> Duplicates:
@@ -126,12 +141,51 @@ def _order(
     return np.concatenate([left, back])
 
 
+def _told(
+    picks: np.ndarray, gone: Duplicates, distance: np.ndarray, first: First, *, exact: bool
+) -> Told:
+    """Copies beside what let them go, and apart from them what went for the number alone.
+
+    Args:
+        picks: What stays.
+        gone: Near copies, those that came back among them.
+        distance: (n,) to the centres.
+        first: What stays first of what is no copy.
+        exact: Whether the cosine was given, rather than found to leave the number.
+    """
+    n = len(distance)
+    stays = np.zeros(n, dtype=bool)
+    stays[picks] = True
+    near, rivals = np.full(n, -1), np.full(n, -1)
+    near[gone.rows] = np.arange(len(gone.rows))
+    copy = (near >= 0) & ~stays
+    rivals[copy] = gone.rivals[near[copy]]
+    similarity = np.full(n, np.nan)
+    similarity[copy] = gone.similarity[near[copy]]
+    order = {"hard": "far ones stay first", "easy": "near ones stay first", "random": "by a draw"}
+    rule = f"from cosine {gone.threshold:.4f} on" + ("" if exact else ", to leave the number")
+    like, to = ("near copy", "of") if exact else ("alike", "to")
+    unlike = "no near copy of another" if exact else "not among the most alike"
+    kinds = (
+        f"{unlike} in its cluster",
+        "a near copy that is back, as too few others were left",
+        f"{unlike} in its cluster, it went for the number alone ({order[first]})",
+        f"{like} ({rule}) {to}",
+        f"{like} ({rule}; by a chain, which went as well) {to}",
+    )
+    kind = np.where(stays, np.where(near >= 0, 1, 0), np.where(near >= 0, 3, 2))
+    kind[copy & ~stays[rivals]] = 4
+    return Told(distance, kind, kinds, rivals, similarity, copy)
+
+
 def _notes(
     rows: np.ndarray, labels: np.ndarray, gone: Duplicates, greedy: bool
 ) -> dict[str, str | int | float]:
     made: dict[str, str | int | float] = {
-        "rule": "greedy" if greedy else "chains", "copies": len(gone.rows),
-    }  # fmt: skip
+        "rule": "greedy" if greedy else "chains",
+        "clusters": int(labels.max()) + 1,
+        "copies": len(gone.rows),
+    }
     if not len(gone.rows):
         return made
     made["threshold"] = gone.threshold

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from data_cards.errors import BadInputError
-from selector.coreset import Budget, choose
+from selector.coreset import Budget, Coreset, choose
 from selector.coreset.base import find_method
-from selector.outcome import Outcome, join, number, whole
+from selector.coreset.reasons import Words, tell
+from selector.outcome import Outcome
 from selector.prune.corpus import Pruned
+from selector.prune.duplicates import Duplicates
 from selector.prune.prototypes import Prototypes
 from selector.prune.rule import Kept
 from selector.selection import Candidates
@@ -26,13 +28,18 @@ def prune_by(
     options: Mapping[str, Any],
     *,
     prototypes: Prototypes,
+    name: str | None = None,
     scores: np.ndarray | None = None,
+    score: str | None = None,
     errors: Sequence[str | None] | None = None,
     classes: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
     seed: int = 0,
     told: Mapping[str, Any] | None = None,
 ) -> Pruned:
     """Choose what stays by a method.
+
+    Quality in the answer is the score ranked by; there is none where the method needs no score.
 
     Args:
         matrix: (n, d) embeddings, array or memory map.
@@ -41,14 +48,18 @@ def prune_by(
         method: Of the shelf.
         options: Of the method.
         prototypes: Of these rows, for telling where a row lies.
+        name: What reasons call the method; ``None``: by its own name.
         scores: (n,) difficulty, higher is harder; NaN where it is not known.
+        score: What reasons call it.
         errors: n reasons why a row could not be read, ``None`` where it could.
         classes: (n,) whole numbers from 0 up; negative: no class.
+        class_names: Name of each class; empty: reasons tell its number.
         seed: Of ties and draws.
         told: Further parameters of the selection.
 
     Returns:
-        What stays; every row with its stage and reason.
+        What stays; every row with its stage and reason. What the method let go for its likeness to
+        another row is told as a duplicate.
 
     Raises:
         BadInputError: See :func:`selector.coreset.choose.choose`.
@@ -74,32 +85,45 @@ def prune_by(
     labels = None
     if classes is not None and (classes[rows] >= 0).all():
         labels = classes[rows]
+        if len(class_names):
+            labels = np.asarray(class_names, dtype=object)[labels]
     chosen = choose(
         ids[rows], budget, method, features=matrix[rows],
         scores=None if scores is None else scores[rows], labels=labels, seed=seed, **options,
     )  # fmt: skip
-    taken = rows[chosen.rows]
-    quality = np.where(usable, prototypes.distance if scores is None else scores, np.nan)
+    quality = np.full(n, np.nan)
+    if chosen.scores is not None:
+        quality[rows] = chosen.scores
     outcome = Outcome(Candidates(ids, quality, why, ~usable), seed)
     broken = np.flatnonzero(~usable)
     outcome.put(broken, "failed", pa.array(why[broken].tolist(), pa.string()))
     outcome.cluster[:] = prototypes.labels
-    outcome.rank[taken] = np.arange(1, len(taken) + 1)
-    gains = pa.array([number(gain) for gain in chosen.gains], pa.string())
-    place = whole(np.arange(1, len(taken) + 1))
-    outcome.put(taken, "chosen", join(f"kept by {method}: pick ", place, ", gain ", gains))
-    gone = np.setdiff1d(rows, taken)
-    far = pa.array([f"{value:.3f}" for value in prototypes.distance[gone]], pa.string())
-    left = f"pruned: not among the {len(taken):,} picks of {method}; distance "
-    outcome.put(gone, "not chosen", join(left, far, " to its prototype"))
+    tell(outcome, chosen, rows, Words(name or method, score or "score", "kept by ", "pruned: "))
+    ranked = chosen.scores is not None
     parameters = {
         "balance_by": "labels" if by_class else "none",
-        "notes": list(prototypes.remarks),
+        "notes": [],
         "prototypes": len(prototypes.centres),
         "objective": prototypes.objective,
+        "quality": f"the score {score}, higher is harder" if ranked else "none: no score is needed",
         **dict(told or {}),
         "method": method,
         **dict(chosen.parameters),
     }
+    taken = rows[chosen.rows]
+    repeats = _repeats(chosen, rows)
+    gone = np.setdiff1d(rows, taken)
+    if repeats is not None:
+        gone = np.setdiff1d(gone, repeats.rows)
     kept = Kept(taken, np.full(len(taken), "rank", dtype=object), gone, broken, {})
-    return Pruned(outcome.selection(parameters), prototypes, None, kept, len(taken))
+    return Pruned(outcome.selection(parameters), prototypes, repeats, kept, len(taken))
+
+
+def _repeats(chosen: Coreset, rows: np.ndarray) -> Duplicates | None:
+    """What went for its likeness to another; ``None`` where the method lets nothing go for that."""
+    told = chosen.told
+    if told.copy is None or told.rival is None or told.similarity is None or not told.copy.any():
+        return None
+    gone = np.setdiff1d(np.flatnonzero(told.copy), chosen.rows)
+    cosine = told.similarity[gone]
+    return Duplicates(rows[gone], rows[told.rival[gone]], cosine, float(cosine.min(initial=1.0)))

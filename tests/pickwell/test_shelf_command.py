@@ -37,7 +37,8 @@ def test_pruned_by_a_method(pictures, cache, pickwell_here, tmp_path):
     assert len((folder / "kept.txt").read_text().splitlines()) == 36
     selection = open_selection(folder)
     assert selection.funnel()["failed"] == 1 and selection.funnel()["chosen"] == 36
-    assert "kept by d2: pick 1, gain" in selection.table["reason"][0].as_py()
+    reason = selection.table["reason"][0].as_py()
+    assert "kept by d2:forgetting:gamma=0.5,neighbours=3: pick 1 of 36; gain" in reason
     page = (folder / "report.html").read_text()
     assert "by d2:forgetting" in page and "No probe was trained" in page
     manifest = json.loads((folder / "manifest.json").read_text())
