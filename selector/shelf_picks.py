@@ -13,7 +13,8 @@ import numpy as np
 from data_cards.counted import counted
 from data_cards.errors import BadInputError
 from selector.coreset import Budget, Coreset, choose, methods
-from selector.outcome import Outcome, join, number, shortfall, whole
+from selector.coreset.reasons import Words, tell
+from selector.outcome import Outcome, shortfall
 from selector.pick import collapse, described
 from selector.picker import Options, register
 from selector.selection import Candidates, Selection
@@ -56,16 +57,9 @@ class _Shelf:
             np.asarray(candidates.ids, dtype=object)[there], Budget(count=count), self.name,
             features=rows, scores=quality[there], seed=options.seed, **options.own,
         )  # fmt: skip
-        taken = there[made.rows]
-        outcome.rank[taken] = np.arange(1, count + 1)
-        place = whole(np.arange(1, count + 1))
-        told = [number(gain) for gain in made.gains]
-        outcome.put(taken, "chosen", join(f"{self.name}: pick ", place, ", gain ", _text(told)))
-        rest = np.setdiff1d(ranked, taken)
-        without = np.setdiff1d(rest, there)
+        tell(outcome, made, there, Words(self.name, "quality", copies="not chosen"))
+        without = np.setdiff1d(ranked, there)
         outcome.put(without, "not chosen", f"{self.name}: there is no vector to choose by")
-        left = np.setdiff1d(rest, without)
-        outcome.put(left, "not chosen", f"{self.name}: not among {count:,} picks")
         parameters = {
             **described(self.name, candidates, budget, options),
             "near_duplicate": None,
@@ -82,12 +76,6 @@ def _options_of(made: Coreset) -> dict[str, Any]:
     """Every option of the method that can be typed, as it was."""
     known = methods()[made.method].options
     return {name: made.parameters[name] for name, one in known.items() if one.typed}
-
-
-def _text(words: list[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(words, pa.string())
 
 
 for _name, _method in methods().items():

@@ -34,11 +34,15 @@ def write_page(docs: Path) -> None:
         parts.append(_supplied(found["supplied"]["answer"]))
     if "supplied_network" in found:
         parts.append(_network(found["supplied_network"]["answer"]))
-    if any(name in found for name in TITLES):
-        parts.append(f"### Beside random\n\n{LEGEND}")
-    for name, title in TITLES.items():
-        if name in found:
-            parts.append(_shelf(name, title, found[name]["answer"], place))
+    lines = {name: _lines(found[name]["answer"]) for name in TITLES if name in found}
+    if lines:
+        parts += [
+            f"### Beside random\n\n{LEGEND}",
+            "How often better / worse than random, of all budgets at equal epochs and equal steps:",
+            _tally(lines),
+        ]
+    for name in lines:
+        parts.append(_shelf(name, found[name]["answer"], lines[name], place))
     if "speed" in found:
         parts.append(_speed(found["speed"]["answer"]))
     missing = [
@@ -118,19 +122,25 @@ def _verdict(orderings: list[dict[str, Any]]) -> str:
     return f"{verdict}; not:\n" + "".join(told) + "\n"
 
 
-def _shelf(name: str, title: str, answer: dict[str, Any], place: Path) -> str:
-    lines = []
+def _lines(answer: dict[str, Any]) -> list[Line]:
+    made = []
     for record in answer["lines"]:
         given = {k: float("nan") if v is None else v for k, v in record.items() if k != "verdict"}
-        lines.append(Line(**given | {"score_error": record.get("score_error")}))
+        made.append(Line(**given | {"score_error": record.get("score_error")}))
+    return made
+
+
+def _shelf(name: str, answer: dict[str, Any], lines: list[Line], place: Path) -> str:
+    title = TITLES[name]
     (place / f"{name}.svg").write_text(plot(lines), "utf-8")
     took = f"{answer['pictures']:,} pictures, {answer['options']['seeds']} seeds."
-    parts = [f"#### {title}", took + _corpus(answer.get("corpus"))]
+    parts = [f"#### {title}", took + _corpus(answer.get("corpus"), answer["pictures"], name)]
     full = [f"# {title}", "Made by `python -m benchmarks.coresets`; what the words mean stands in "
             "[coresets.md](../coresets.md).", f"![{title}]({name}.svg)"]  # fmt: skip
     for rule in dict.fromkeys(line.rule for line in lines):
         parts += [f"{RULES[rule].capitalize()}:", gains(lines, rule)]
         full += [f"## {RULES[rule].capitalize()}", table(lines, rule)]
+    full += _dropped(answer.get("corpus"))
     (place / f"{name}.md").write_text("\n\n".join(full) + "\n", "utf-8")
     parts.append(
         f"[Every interval, the seconds and the memory](coresets/{name}.md), "
@@ -139,16 +149,44 @@ def _shelf(name: str, title: str, answer: dict[str, Any], place: Path) -> str:
     return "\n\n".join(parts + errors(lines))
 
 
-def _corpus(told: dict[str, Any] | None) -> str:
-    """What was left out of clip art."""
+def _tally(found: dict[str, list[Line]]) -> str:
+    """How often each method is better and worse than random, question by question."""
+    names = [name for name in TITLES if name in found and not name.startswith("scores")]
+    methods = dict.fromkeys(line.method for name in names for line in found[name])
+    rows = ["| method | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for method in methods:
+        if method == "random":
+            continue
+        cells = []
+        for name in names:
+            told = [line.verdict for line in found[name] if line.method == method]
+            shown = f"{told.count('better')} / {told.count('worse')} of {len(told)}"
+            cells.append(shown if told else "")
+        rows.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _corpus(told: dict[str, Any] | None, pictures: int, name: str) -> str:
+    """What was left out of clip art, counted; the classes stand in the page of the tables."""
     if told is None:
         return ""
-    dropped = ", ".join(told["dropped"]) or "none"
+    unread = told["kept"] - pictures
+    lost = f", of which {unread} cannot be read" if unread else ""
     return (
-        f" {told['kept']:,} of {told['listed']:,} take part: {told['cap']} at most of one series "
-        f"(links count with what they point to), in {told['classes']} classes; too small for "
-        f"{told['least']} pictures, or for the largest number per class in some split: {dropped}."
+        f" {told['kept']:,} of {told['listed']:,} take part{lost}: {told['cap']} at most of one "
+        f"series (links count with what they point to), in {told['classes']} classes; "
+        f"{len(told['dropped'])} classes are [too small](coresets/{name}.md)."
     )
+
+
+def _dropped(told: dict[str, Any] | None) -> list[str]:
+    """The classes that were too small."""
+    if told is None or not told["dropped"]:
+        return []
+    return [
+        f"Too small for {told['least']} pictures, or for the largest number per class in some "
+        f"split: {', '.join(told['dropped'])}."
+    ]
 
 
 def _speed(answer: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from selector.outcome import number
     needs=("scores",),
     keeps="coverage of every difficulty but the hardest",
     cost="one sort",
-    good_when="little is kept (10 to 30 %): where rankings by difficulty fall below random",
+    good_when="labels are noisy and half or more is kept; else level with random, or below it "
+    "where the data are clean",
     gain="the score",
     source="Zheng et al., arXiv 2210.15809, algorithm 1",
     prefix=False,

@@ -42,6 +42,7 @@ class Coreset:
         scores: (n,) what it ranked by; ``None``: it needs none.
         groups: (n,) class of each row, where it went class by class.
         group_names: Of the classes.
+        size: n, of what it was chosen.
     """
 
     rows: np.ndarray
@@ -54,6 +55,7 @@ class Coreset:
     scores: np.ndarray | None = None
     groups: np.ndarray | None = None
     group_names: Sequence[str] = ()
+    size: int = 0
 
     def selection(self, ids: Sequence[Any] | np.ndarray) -> Selection:
         """The same as every way of choosing answers: a stage and a reason for every row.
@@ -62,9 +64,17 @@ class Coreset:
 
         Args:
             ids: n ids, as they were chosen from.
+
+        Raises:
+            BadInputError: They are not so many.
         """
-        given = np.asarray(ids, dtype=object)
+        given = ids_of(ids)
         n = len(given)
+        if n != self.size:
+            raise BadInputError(
+                f"{n:,} ids, and the choice was made of {self.size:,} rows",
+                "Give all the ids that it was made of, in their order.",
+            )
         nothing = np.full(n, None, dtype=object)
         quality = np.full(n, np.nan) if self.scores is None else self.scores
         outcome = Outcome(
@@ -134,13 +144,15 @@ def choose(
     ranked = pool.scores if "scores" in found.needs else None
     if not total:
         nothing = np.zeros(0, dtype=np.int64)
-        return Coreset(nothing, np.zeros(0), None, method, parameters, scores=ranked)
+        return Coreset(
+            nothing, np.zeros(0), None, method, parameters, scores=ranked, size=len(names)
+        )
     rng = np.random.default_rng([seed, len(names)])
     made = found.pick(_Ordered(pool, order).pool, total, rng, **options)
     parameters |= _found(found, made.notes)
     return Coreset(
         order[made.rows], made.gains, made.weights, method, parameters, made.notes,
-        joined(len(names), [(order, made.told)]), ranked,
+        joined(len(names), [(order, made.told)]), ranked, size=len(names),
     )  # fmt: skip
 
 
@@ -177,7 +189,7 @@ def _by_class(
         nothing = np.zeros(0, dtype=np.int64)
         return Coreset(
             nothing, np.zeros(0), None, found.name, parameters, notes, Told(), ranked,
-            pool.labels, names,
+            pool.labels, names, len(pool),
         )  # fmt: skip
     parameters = {**parameters, **_found(found, notes)}
     turn = np.concatenate(turns)
@@ -196,6 +208,7 @@ def _by_class(
         ranked,
         pool.labels,
         names,
+        len(pool),
     )
 
 

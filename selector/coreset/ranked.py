@@ -19,7 +19,8 @@ BY_SCORE = ("{score}, {kind}; place {place} of {among} from the hardest",)
     needs=("scores",),
     keeps="the highest difficulty",
     cost="one sort",
-    good_when="much is kept of plenty of clean data; far below random at small budgets",
+    good_when="a third or more is kept of plenty of clean data; far below random at small budgets "
+    "and with noisy labels",
     gain="the score",
     source="the rule of EL2N and GraNd, Paul et al., arXiv 2107.07075, section 3",
     unless="but where an offset would leave too few",
@@ -55,7 +56,7 @@ def hardest(
     needs=("scores",),
     keeps="the lowest difficulty",
     cost="one sort",
-    good_when="data are scarce or labels noisy",
+    good_when="labels are noisy, or one of each class is kept; else below random",
     gain="the score, its sign turned",
     source="keep easy, Sorscher et al., arXiv 2206.14486; lowest curvature, Garg and Roy 2023",
     kept=BY_SCORE,
@@ -75,7 +76,8 @@ def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     keeps="a fair draw: every row is as likely as any other",
     needs=(),
     cost="next to nothing",
-    good_when="always, beside every other; hard to beat where less than some 30 % is kept",
+    good_when="always, beside every other: where a tenth or more of all together is kept, "
+    "hardly any method is better",
     gain="0 for every pick: a draw has no reason",
     source="the baseline",
     kept=("drawn evenly",),
@@ -91,7 +93,8 @@ def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     needs=("scores",),
     keeps="the distribution of difficulty",
     cost="one sort",
-    good_when="a score is at hand and the hard must not crowd out the rest",
+    good_when="a score is at hand and little else is known: nowhere below random in our tests, "
+    "above it with 1 to 5 of each class",
     gain="the score",
     source="proportional allocation, Neyman 1934",
     prefix=False,
@@ -124,7 +127,8 @@ def stratified(
     needs=("features", "labels"),
     keeps="the middle: neither close to the centre of its class nor far from it",
     cost="one pass and a sort",
-    good_when="labels are noisy and nothing else is known; level with random at best",
+    good_when="it is to be compared with; level with random with few of each class, below it where "
+    "more is kept",
     gain="distance to the median of its class, its sign turned, from the middle rank on",
     source="Xia et al., Moderate Coreset, ICLR 2023, section 3; centre as in its code: the median",
     prefix=False,

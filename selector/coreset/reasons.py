@@ -29,12 +29,14 @@ class Words:
         score: What it ranked by.
         kept: What stands before the name in the reason of a pick.
         gone: What stands before the reason of every other row.
+        copies: The stage of rows that went because of their likeness to another.
     """
 
     name: str
     score: str = "score"
     kept: str = ""
     gone: str = ""
+    copies: str = "duplicate"
 
 
 def tell(outcome: Outcome, made: Coreset, rows: np.ndarray, words: Words) -> None:
@@ -56,7 +58,7 @@ def tell(outcome: Outcome, made: Coreset, rows: np.ndarray, words: Words) -> Non
     head = join(f"{words.gone}not among the ", *saying.picks(left))
     reasons = _said(head, entry.left, saying.of(left))
     copies = np.zeros(len(left), dtype=bool) if made.told.copy is None else made.told.copy[left]
-    for which, stage in ((~copies, "not chosen"), (copies, "duplicate")):
+    for which, stage in ((~copies, "not chosen"), (copies, words.copies)):
         outcome.put(rows[left[which]], stage, reasons.filter(pa.array(which)))
 
 

@@ -112,7 +112,9 @@ def test_a_question_that_fails_takes_no_other_with_it(tmp_path, monkeypatch):
     def broken():
         raise ValueError("no such picture")
 
-    run = asked_in_place(monkeypatch, {"digits": broken, "speed": lambda: 1 / 0, "mnist": dict})
+    run = asked_in_place(
+        monkeypatch, {"digits": broken, "speed": lambda: 1 / 0, "mnist": lambda: {"lines": []}}
+    )
     monkeypatch.setattr(page, "_shelf", lambda name, *rest: f"### {name}")
     done = run("--dir", tmp_path, "--out", tmp_path / "docs")
     assert done.exit_code == 1

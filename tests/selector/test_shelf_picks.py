@@ -1,6 +1,7 @@
 """Methods of the shelf as ways to choose instruction data."""
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from data_cards.errors import BadInputError
@@ -48,7 +49,9 @@ def test_exactly_so_many_and_a_reason_for_every_row(method):
         "failed": 1, "floored": 1, "duplicate": 1, "not chosen": 27, "chosen": 10
     }  # fmt: skip
     assert made.table["reason"].null_count == 0
-    assert f"{method}: pick 1, gain" in made.table["reason"][0].as_py()
+    assert made.table["reason"][0].as_py().startswith(f"{method}: pick 1 of 10; ")
+    rest = made.table.filter(pc.equal(made.table["stage"], "not chosen"))["reason"].to_pylist()
+    assert all(one.startswith(f"not among the 10 picks of {method}; ") for one in rest)
 
 
 @pytest.mark.parametrize("method", SHELF)

@@ -110,4 +110,13 @@ def test_a_generator_is_as_good_as_a_seed():
 
 def test_ids_may_be_pairs():
     pairs = [("a", n) for n in IDS]
-    assert len(choose(pairs, Budget(count=3), "random").rows) == 3
+    made = choose(pairs, Budget(count=3), "random")
+    assert made.selection(pairs).funnel()["chosen"] == 3
+
+
+@pytest.mark.parametrize("budget", [{"count": 4}, {"count": 0}, {"per_class": 1}, {"per_class": 0}])
+def test_a_selection_is_of_all_ids_that_were_chosen_from(budget):
+    made = choose(IDS, Budget(**budget), "random", labels=[n % 2 for n in IDS])
+    assert sum(made.selection(IDS).funnel().values()) == 20
+    with pytest.raises(BadInputError, match="5 ids, and the choice was made of 20 rows"):
+        made.selection(IDS[:5])
