@@ -21,48 +21,50 @@ PLAIN = 8_000
 """Rows of the comparison with the plain way, which holds all pairs."""
 
 
-def speed(rows: int = ROWS, plain_rows: int = PLAIN) -> dict[str, Any]:
+def speed(kind: str, rows: int = ROWS) -> dict[str, Any]:
     """Seconds of each method over those of the products that it cannot do without.
 
     Args:
+        kind: Of the rows: ``"noise"`` or ``"clusters"``.
         rows: Of the pool.
-        plain_rows: Of the comparison with the plain way.
     """
+    features = _rows(kind, rows)
+    one = _seconds(lambda: [features @ features[n] for n in range(PICKS)])
+    part = features[: rows // 10]
+    pairs = 10 * _seconds(
+        lambda: [features @ part[i : i + 500].T for i in range(0, len(part), 500)]
+    )
     found = {}
-    for kind in ("noise", "clusters"):
-        features = _rows(kind, rows)
-        one = _seconds(lambda x=features: [x @ x[n] for n in range(PICKS)])
-        part = features[: rows // 10]
-        pairs = 10 * _seconds(
-            lambda x=features, part=part: [
-                x @ part[i : i + 500].T for i in range(0, len(part), 500)
-            ]
-        )
-        for method, options, all_pairs in (
-            ("herding", {}, False),
-            ("k-center", {}, False),
-            ("graph-cut", {}, False),
-            ("graph-cut", {"neighbours": NEIGHBOURS}, True),
-            ("facility-location", {"neighbours": NEIGHBOURS}, True),
-            ("facility-location", {}, True),
-        ):  # fmt: skip
-            made, told = _measured(features, method, options)
-            needed, products = (pairs, 1.0) if all_pairs else (one, None)
-            if all_pairs and not options:
-                products = _exact_products(features, made.rows)
-                needed = pairs * products
-            told |= {
-                "rows": kind,
-                "products_seconds": needed,
-                "all_with_all": products,
-                "ratio": told["seconds"] / needed,
-                "ratio_to_one": told["seconds"] / pairs if all_pairs else None,
-            }
-            name = method + "".join(f", {key}={value}" for key, value in options.items())
-            found[f"{name} ({kind})"] = told
-    plain = beside_plain(_rows("noise", plain_rows), min(PICKS, plain_rows // 4))
-    return {"rows": rows, "dim": DIM, "picks": PICKS, "limit": LIMIT, "methods": found,
-            "plain": plain}  # fmt: skip
+    for method, options, all_pairs in (
+        ("herding", {}, False),
+        ("k-center", {}, False),
+        ("graph-cut", {}, False),
+        ("facility-location", {"neighbours": NEIGHBOURS}, True),
+        ("facility-location", {}, True),
+    ):  # fmt: skip
+        made, told = _measured(features, method, options)
+        needed, products = (pairs, 1.0) if all_pairs else (one, None)
+        if all_pairs and not options:
+            products = _exact_products(features, made.rows)
+            needed = pairs * products
+        told |= {
+            "products_seconds": needed,
+            "all_with_all": products,
+            "ratio": told["seconds"] / needed,
+            "ratio_to_one": told["seconds"] / pairs if all_pairs else None,
+        }
+        name = method + "".join(f", {key}={value}" for key, value in options.items())
+        found[f"{name} ({kind})"] = told
+    return {"rows": rows, "dim": DIM, "picks": PICKS, "limit": LIMIT, "methods": found}
+
+
+def beside_all_pairs(rows: int = PLAIN) -> dict[str, Any]:
+    """Ours beside the plain way, which holds all pairs in memory.
+
+    Args:
+        rows: Of noise.
+    """
+    return beside_plain(_rows("noise", rows), min(PICKS, rows // 4))
 
 
 def _rows(kind: str, rows: int) -> np.ndarray:

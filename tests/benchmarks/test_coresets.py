@@ -94,18 +94,23 @@ def asked_in_place(monkeypatch, known):
 
 def test_speed_is_judged_and_a_miss_ends_with_one(tmp_path, monkeypatch):
     monkeypatch.setattr(speed, "DIM", 16)
-    made = speed.speed(400, 200)
-    assert made["limit"] == 3.0 and len(made["methods"]) == 12
-    assert all(one["ratio"] > 0 for one in made["methods"].values())
+    made = {f"speed_{kind}": speed.speed(kind, 400) for kind in ("noise", "clusters")}
+    for one in made.values():
+        assert one["limit"] == 3.0 and len(one["methods"]) == 5
+        assert all(told["ratio"] > 0 for told in one["methods"].values())
+    known = {name: lambda name=name: made[name] for name in made}
+    known["plain"] = lambda: speed.beside_all_pairs(200)
     for ratio, code in ((2.9, 0), (3.1, 1)):
-        for one in made["methods"].values():
-            one["ratio"] = ratio
-        run = asked_in_place(monkeypatch, {"speed": lambda: made})
-        done = run("--dir", tmp_path, "--out", tmp_path / "docs", "--only", "speed")
+        for one in made.values():
+            for told in one["methods"].values():
+                told["ratio"] = 2.9
+        made["speed_noise"]["methods"]["herding (noise)"]["ratio"] = ratio
+        run = asked_in_place(monkeypatch, known)
+        done = run("--dir", tmp_path, "--out", tmp_path / "docs")
         assert done.exit_code == code, done.output
         text = (tmp_path / "docs" / "coresets.md").read_text()
-        assert ("Over the limit: herding (noise)" in text) == bool(code)
-        assert "Beside the plain n² way" in text
+        assert ("Over the limit: herding (noise)." in text) == bool(code)
+        assert "Beside the plain n² way" in text and "| facility-location (clusters) |" in text
 
 
 def test_a_question_that_fails_takes_no_other_with_it(tmp_path, monkeypatch):
