@@ -20,7 +20,7 @@ def budgets_of(settings: BenchmarkConfig) -> dict[str, Budget]:
     """Budgets in words, as they are asked for: shares of the training rows, numbers per class."""
     from selector.coreset import Budget
 
-    made = {f"{100 * share:.6g}%": Budget(fraction=share) for share in settings.fractions}
+    made = {f"{100 * share:.12g}%": Budget(fraction=share) for share in settings.fractions}
     made |= {f"{count} per class": Budget(per_class=count) for count in settings.per_class}
     if not made:
         raise BadInputError("There is no budget.", "Give --fractions, --per-class, or both.")
@@ -58,8 +58,23 @@ def entries_of(settings: BenchmarkConfig) -> tuple[Entry, ...]:
                 f"{', '.join(settings.methods)}.",
                 f"Leave it out, or name {needs}.",
             )
+    _refuse_idle(settings)
     _refuse_late_epoch(settings)
     return entries
+
+
+def _refuse_idle(settings: BenchmarkConfig) -> None:
+    """What the model has no use for must not seem to have worked."""
+    linear = settings.model == "linear"
+    for name, idle, instead in (
+        ("side", linear, "it sees vectors"), ("width", settings.model != "convnet", "it has none"),
+        ("score_epochs", not linear, "its proxy is trained as it is itself"),
+    ):  # fmt: skip
+        default = type(settings).model_fields[name].default
+        if idle and getattr(settings, name) != default:
+            raise BadInputError(
+                f"{name} means nothing with --model {settings.model}: {instead}.", "Leave it out."
+            )
 
 
 def _refuse_late_epoch(settings: BenchmarkConfig) -> None:

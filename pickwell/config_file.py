@@ -83,7 +83,8 @@ def checked(model: type[Any], values: Any, where: str) -> Any:
     except ValidationError as error:
         command = _command_of(model, error.errors()[0]["loc"])
         verb = command.strip() if where.startswith(OPTIONS) else ""
-        first = {problem["loc"][:1]: problem for problem in reversed(error.errors())}
+        depth = 2 if model is Config else 1  # of a file the first name is that of a section
+        first = {problem["loc"][:depth]: problem for problem in reversed(error.errors())}
         lines = [_explain(model, problem, verb) for problem in reversed(first.values())]
         typed = all(line.startswith("--") for line in lines)
         raise BadInputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,8 @@ def prune_by_method(
 
     assert settings.by is not None
     entry = parse_entry(settings.by, "prototype")
+    if settings.supervised and entry.score == "prototype":
+        entry = replace(entry, score="class-mean")  # the prototypes are those of the classes
     balanced = settings.balance_by == "labels"
     if settings.per_class is not None:
         budget = Budget(per_class=settings.per_class)
@@ -95,9 +97,10 @@ def prune_by_method(
     if error is not None:
         told["score_error"] = error
     needs = find_method(entry.method).needs
-    by = ByMethod(entry.name, entry.score, scores, needs, _shares(settings))
+    ours = scores is prototypes.distance
+    by = ByMethod(entry.name, entry.score, scores, needs, ours, _shares(settings))
     told["notes"] = list(found.remarks)
-    if not by.by_prototypes:
+    if not ours:
         told["prototypes_role"] = NO_PART
     pruned = prune_by(
         pictures.matrix, pictures.ids, budget, entry.method, entry.options,
@@ -105,7 +108,8 @@ def prune_by_method(
         errors=pictures.errors, classes=pictures.classes, class_names=pictures.class_names,
         seed=settings.seed, told=told,
     )  # fmt: skip
-    why = f"--by {entry.name}; whether it beats random, pickwell benchmark tells."
+    asks = "; whether it beats random, pickwell benchmark tells"
+    why = f"--by {entry.name}{'' if entry.method == 'random' else asks}."
     if error is not None:
         why += f" The standard error of one picture's score is {error:.2f} at most."
     return PrunedCorpus(folder, pruned, f"by {entry.name}", why, None, [], None, by=by)
@@ -132,7 +136,7 @@ def _scores(
     from scoring.dynamics.named import NAMED, Proxy
     from scoring.dynamics.proxies import centred, linear
 
-    if entry.score == "prototype" and not settings.supervised:
+    if entry.score == ("class-mean" if settings.supervised else "prototype"):
         return _Scores(prototypes.distance, remarks=prototypes.remarks)
     if pictures.classes is None:
         raise BadInputError(

@@ -100,9 +100,10 @@ def judgement(made: PrunedCorpus) -> list[str]:
             " picture is, to this encoder."
         ]
     if by.score is not None:
+        model = "" if by.score == "class-mean" else " and a small model on its vectors"
         return [
             f"The score {by.score} is no judgement of quality: it says how hard a picture is, to"
-            " this encoder and a small model on its vectors; wrong labels are hard, too."
+            f" this encoder{model}; wrong labels are hard, too."
         ]
     if "features" in by.needs:
         return [
@@ -120,7 +121,9 @@ def limits(made: PrunedCorpus, settings: PruneConfig) -> Sequence[str]:
             "Keep-hard keeps broken and mislabelled pictures first: look at the first of those that"
             " stay, above."
         )
-    if made.pilot is None:
+    if made.by is not None and made.by.name == "random":
+        lines.append("A random choice: what others are held against.")
+    elif made.pilot is None:
         lines.append(
             "No probe was trained: whether this choice is better than random is not known."
         )

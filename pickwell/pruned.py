@@ -27,6 +27,7 @@ class ByMethod:
         score: What it ranked by; ``None``: it needs no score.
         values: (n,) that score; NaN where it is not known.
         needs: What it looks at: ``features``, ``scores``, ``labels``.
+        by_prototypes: Whether it ranked by distance to the prototypes.
         shares: How many of each class were asked for, in words; empty: classes played no part.
     """
 
@@ -34,12 +35,8 @@ class ByMethod:
     score: str | None
     values: np.ndarray | None
     needs: frozenset[Need]
+    by_prototypes: bool = False
     shares: str = ""
-
-    @property
-    def by_prototypes(self) -> bool:
-        """Whether it ranked by distance to the prototypes."""
-        return self.score == "prototype"
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ def _model(described: str) -> Any:
         return described
 
 
-def _differs(there: Any, here: dict[str, Any]) -> str:
+def _differs(there: dict[str, Any], here: dict[str, Any]) -> str:
     """What is not as it was, in words."""
-    before, now = flat(there if isinstance(there, dict) else {}), flat(here)
+    before, now = flat(there), flat(here)
     pixels = any(before.get(key) != now[key] for key in now if key.startswith("model"))
     if pixels:  # another model sees other inputs and is its own proxy: that is said once
         now = {key: value for key, value in now.items() if not key.startswith(("proxy.", "data"))}
@@ -94,6 +94,11 @@ class Kept:
             told = json.loads(path.read_text("utf-8"))
             there = told["identity"]
             if there != self.identity:
+                if not isinstance(there, dict):
+                    raise BadInputError(
+                        f"{path.parent} was made by an earlier version, which did not say how.",
+                        "Name another --out.",
+                    )
                 raise BadInputError(
                     f"{path.parent} holds a benchmark of other data or another plan: "
                     f"{_differs(there, self.identity)}.",

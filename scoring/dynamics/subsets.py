@@ -75,7 +75,7 @@ def subset_runs(
     masks = np.zeros((runs, rows), dtype=bool)
     right = np.zeros((runs, rows), dtype=bool)
     tested = np.zeros((runs, test_rows), dtype=bool)
-    seconds = 0.0
+    seconds, sizes = 0.0, [rows, test_rows]
     for run in range(runs):
         path = folder / f"run-{seed}-{run}.npz"
         rng = np.random.default_rng([seed, run])
@@ -86,9 +86,15 @@ def subset_runs(
             own, other = fit(part, int(rng.integers(2**31)))
             took = time.perf_counter() - began
             with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, own=np.packbits(own), other=np.packbits(other), seconds=took)
+                np.savez(
+                    file,
+                    own=np.packbits(own),
+                    other=np.packbits(other),
+                    seconds=took,
+                    sizes=sizes,
+                )
         with np.load(path, allow_pickle=False) as kept:
-            if (len(kept["own"]), len(kept["other"])) != (-(-rows // 8), -(-test_rows // 8)):
+            if "sizes" not in kept or kept["sizes"].tolist() != sizes:
                 raise BadInputError(
                     f"{folder} holds trainings on other rows", "Name a folder of its own."
                 )

@@ -104,6 +104,7 @@ def train_signals(
     kept = tuple(sorted(set(snapshots if snapshots is not None else (how.epochs,))))
     inputs, labels, folder = np.asanyarray(inputs), np.asarray(labels), Path(folder)
     _check(inputs, labels, how, kept, seeds)
+    labels = labels.astype(np.int64, copy=False)
     names = np.arange(len(labels)) if ids is None else np.asarray(ids, dtype=object)
     order = canonical_rows(names)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -226,7 +227,7 @@ def _epoch(
     for rows in batches(shuffled, recipe.batch_size):
         wanted = torch.from_numpy(labels[rows]).to(device)
         logits = model(tensor_of(inputs, rows, device))
-        _refuse_unknown_classes(logits, labels)
+        _refuse_unknown_classes(logits, wanted)
         losses = nn.functional.cross_entropy(logits, wanted, reduction="none")
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
@@ -246,9 +247,9 @@ def _epoch(
         found["loss"][run, epoch, rows] = each.float().cpu().numpy()
 
 
-def _refuse_unknown_classes(logits: torch.Tensor, labels: np.ndarray) -> None:
+def _refuse_unknown_classes(logits: torch.Tensor, wanted: torch.Tensor) -> None:
     """Each class has a logit."""
-    largest = int(labels.max())
+    largest = int(wanted.max())
     if logits.ndim != 2 or logits.shape[1] <= largest:
         raise BadInputError(
             f"there are labels up to {largest}, and the model answers with "

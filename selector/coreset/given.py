@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,10 @@ def seed_of(given: Any) -> int:
     """
     if isinstance(given, np.random.Generator):
         return int(given.integers(2**63))
-    return whole_number(given, "seed")
+    made = whole_number(given, "seed")
+    if made >= 2**127:
+        raise BadInputError(f"the seed is {made}", "Give less than 2**127.")
+    return made
 
 
 def share_of(given: Any, name: str) -> float:
@@ -167,7 +170,7 @@ def located(options: Mapping[str, Any], names: np.ndarray) -> np.ndarray:
             f"selected is {_told(options['selected'])}", "Give a sequence of ids of the pool."
         )
     place = {name: row for row, name in enumerate(names.tolist())} if wanted else {}
-    lost = next((one for one in wanted if one not in place), None)
+    lost = next((one for one in wanted if not isinstance(one, Hashable) or one not in place), None)
     if lost is not None:
         raise BadInputError(f"selected: there is no id {lost!r}", "Name ids of the pool.")
     return np.array([place[one] for one in dict.fromkeys(wanted)], dtype=np.int64)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,7 +100,7 @@ class Option:
             given = repr(value) if isinstance(value, (str, float)) else as_typed(value)
             hint = meant(value, self.choices) if isinstance(value, str) else ""
             raise BadInputError(
-                f"method {method!r}: {self.name} is {textwrap.shorten(given, 60)}",
+                f"method {method!r}: {self.name} is {given[:60]}",
                 f"{hint} Give {self.allowed}: {self.meaning}.".strip(),
             ) from None
 

@@ -88,7 +88,7 @@ def prune_by(
         if len(class_names):
             labels = np.asarray(class_names, dtype=object)[labels]
     chosen = choose(
-        ids[rows], budget, method, features=matrix[rows],
+        ids[rows], budget, method, features=matrix[rows] if "features" in needs else None,
         scores=None if scores is None else scores[rows], labels=labels, seed=seed, **options,
     )  # fmt: skip
     quality = np.full(n, np.nan)
@@ -124,6 +124,6 @@ def _repeats(chosen: Coreset, rows: np.ndarray) -> Duplicates | None:
     told = chosen.told
     if told.copy is None or told.rival is None or told.similarity is None or not told.copy.any():
         return None
-    gone = np.setdiff1d(np.flatnonzero(told.copy), chosen.rows)
+    gone = np.flatnonzero(told.copy)
     cosine = told.similarity[gone]
     return Duplicates(rows[gone], rows[told.rival[gone]], cosine, float(cosine.min(initial=1.0)))

@@ -63,7 +63,7 @@ def test_what_is_there_is_taken_up_and_what_no_version_wrote_is_refused(digits, 
     path = tmp_path / "outcomes.json"
     told = json.loads(path.read_text())
     path.write_text(json.dumps(told | {"identity": "what no version wrote"}))
-    with pytest.raises(BadInputError, match="another plan: what differs was not"):
+    with pytest.raises(BadInputError, match="made by an earlier version"):
         run_benchmark(digits, given, tmp_path)
 
 

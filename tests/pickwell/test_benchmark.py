@@ -97,6 +97,9 @@ def test_many_small_classes_are_named_in_part():
         ({"methods": "hardest", "score_epoch": 99}, "--score-epoch is 99"),
         ({"methods": ""}, "--methods: name one or more"),
         ({"fractions": []}, "There is no budget"),
+        ({"width": 8}, "width means nothing with --model linear: it has none"),
+        ({"side": 16}, "side means nothing with --model linear: it sees vectors"),
+        ({"model": "convnet", "score_epochs": 3}, "score_epochs means nothing with --model convn"),
     ],
 )
 def test_a_slip_is_told_before_a_picture_is_read(pictures, tmp_path, options, says):

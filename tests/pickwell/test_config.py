@@ -49,6 +49,13 @@ def test_a_wrong_file_is_said_plainly(text, message, tmp_path):
     assert "<unicode string>" not in str(caught.value)
 
 
+def test_each_wrong_option_of_a_section_is_told(tmp_path):
+    with pytest.raises(BadInputError) as caught:
+        load_config(write(tmp_path, "prune: {keep: 2, prototypes: 0, kep: 3}"))
+    for name in ("prune.keep", "prune.prototypes", "'prune.kep'"):
+        assert name in caught.value.message
+
+
 def test_the_remedy_is_the_help_of_the_command_in_question(tmp_path):
     for text, command in (
         ("score: {zzz: 1}", "score "),

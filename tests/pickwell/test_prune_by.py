@@ -64,6 +64,14 @@ def test_the_score_is_told_where_one_ranks(pruned):
     assert manifest["parameters"]["quality"] == "the score prototype, higher is harder"
 
 
+def test_classes_are_their_own_prototypes_where_they_are_asked_for(pruned):
+    made, _, manifest, page, _ = pruned(by="hardest", keep=0.4, supervised=True)
+    assert manifest["parameters"]["by"] == "hardest:class-mean" and NO_PART not in page
+    assert "a small model" not in page
+    made, *_ = pruned(by="random", keep=0.4)
+    assert made.why == "--by random."
+
+
 def test_prototypes_that_play_no_part_are_not_told_as_if_they_did(pruned):
     made, rows, manifest, page, folder = pruned(by="herding", keep=0.4)
     assert made.pruned.selection.parameters["notes"] == []

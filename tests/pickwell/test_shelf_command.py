@@ -106,11 +106,11 @@ def test_a_benchmark_is_kept_and_goes_on(pictures, cache, pickwell_here, tmp_pat
     assert other.returncode == 2 and "another plan" in other.stderr
 
 
-@pytest.mark.parametrize("model", ["convnet", "resnet18"])
-def test_networks_on_pixels(pictures, cache, tmp_path, model):
+@pytest.mark.parametrize("network", [{"model": "convnet", "width": 4}, {"model": "resnet18"}])
+def test_networks_on_pixels(pictures, cache, tmp_path, network):
     made = benchmark(
         pictures, tmp_path / "b", cache=cache, methods="hardest:aum", fractions=[0.5], seeds=1,
-        model=model, width=4, side=16, epochs=1, score_runs=1,
+        **network, side=16, epochs=1, score_runs=1,
     )  # fmt: skip
     assert [line.verdict for line in made.lines if line.method != "random"] == [
         "one seed: cannot be told"

@@ -200,6 +200,8 @@ def test_copies_are_not_memorised_and_runs_are_kept(tmp_path):
     again = subset_runs(fit, 4, 1, tmp_path, runs=60)
     assert again.seconds == made.seconds > 0
     assert len(fits) == 60 and np.array_equal(again.influence, made.influence)
+    with pytest.raises(BadInputError, match="trainings on other rows"):
+        subset_runs(fit, 3, 1, tmp_path, runs=60)  # as many bytes
 
 
 def test_signals_that_are_not_there(tmp_path):

@@ -162,6 +162,15 @@ def test_lists_and_a_folder_as_text_are_as_good(digits, tmp_path):
     assert np.isfinite(same.losses).all() and same.losses.shape == made.losses.shape
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64])
+def test_labels_of_any_whole_kind_are_as_good(digits, tmp_path, kind):
+    inputs, labels = digits
+    given = {"name": "x", "recipe": Recipe(epochs=1)}
+    made = train_signals(linear(64, 10), inputs, labels, tmp_path / "a", **given)
+    same = train_signals(linear(64, 10), inputs, labels.astype(kind), tmp_path / "b", **given)
+    assert same.losses.tolist() == made.losses.tolist()
+
+
 def test_what_is_wrong_is_said(digits, tmp_path):
     inputs, labels = digits
     with pytest.raises(BadInputError, match=r"shape \(400, 64\) beside 399 labels"):

@@ -79,6 +79,7 @@ def test_numbers_of_numpy_are_numbers():
         ({"labels": IDS[1:]}, "20 ids, but 19 labels"),
         ({"seed": -1}, "the seed is -1"),
         ({"seed": 1.5}, "the seed is 1.5"),
+        ({"seed": 2**200}, "the seed is 160693"),
     ],
 )
 def test_what_is_no_such_thing_is_refused(given, said):
@@ -96,6 +97,8 @@ def test_ids_and_budgets_are_what_they_are_called():
     assert "Budget(count=100)" in caught.value.remedy
     with pytest.raises(BadInputError, match="selected is of type int"):
         choose(IDS, Budget(count=1), "k-center", features=FEATURES, selected=3)
+    with pytest.raises(BadInputError, match=r"there is no id \[1\]"):
+        choose(IDS, Budget(count=1), "k-center", features=FEATURES, selected=[[1]])
 
 
 def test_a_generator_is_as_good_as_a_seed():
