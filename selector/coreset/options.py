@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from data_cards.errors import BadInputError
 from data_cards.meant import meant
+from data_cards.ranges import range_words
 from selector.coreset.typed import as_typed
 
 ONLY_PYTHON = object()
@@ -73,16 +74,8 @@ class Option:
         if bool in kinds:
             return "true or false"
         noun = "a whole number" if int in kinds else "a number"
-        limits = {
-            name: f"{getattr(rule, name):,}"
-            for rule in self._facts.metadata
-            for name in ("ge", "gt", "le", "lt")
-            if getattr(rule, name, None) is not None
-        }
-        words = {"ge": " from {}", "gt": " above {}", "le": " to {}", "lt": ", below {}"}
-        span = "".join(words[name].format(limits[name]) for name in words if name in limits)
-        up = " up" if set(limits) == {"ge"} else ""
-        return f"{noun}{span}{up}{', or null' if NoneType in kinds else ''}"
+        or_null = ", or null" if NoneType in kinds else ""
+        return f"{noun}{range_words(self._facts.metadata)}{or_null}"
 
     def checked(self, method: str, value: Any) -> Any:
         """The value, a NumPy number as one of Python.

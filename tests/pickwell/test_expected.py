@@ -20,15 +20,15 @@ from pickwell.expected import choices, expected
         (("benchmark", "here", "--fractions", "0.1,30%"), "(given: '30%'); for 30 % write 0.3"),
         (
             ("benchmark", "here", "--per-class", "0"),
-            "--per-class: a whole number, 1 or more, is expected (given: '0')\n",
+            "--per-class: a whole number from 1 up is expected (given: '0')\n",
         ),
-        (("benchmark", "here", "--per-class", "x"), "1 or more, is expected (given: 'x')"),
+        (("benchmark", "here", "--per-class", "x"), "from 1 up is expected (given: 'x')"),
         (("benchmark", "here", "--methods", ""), "--methods: name one or more (given: nothing)"),
         (("benchmark", "here", "--model", "lineer"), "(given: 'lineer'); did you mean 'linear'?"),
-        (("benchmark", "here", "--epochs", "0"), "--epochs: a whole number, 1 or more, is"),
-        (("prune", "here", "--by", "herding", "--count", "0"), "--count: a whole number, 1 or"),
-        (("select", "here", "--budget", "0"), "--budget: a whole number, 1 or more, is expected"),
-        (("select", "here", "-b", "few"), "--budget: a whole number, 1 or more, is expected"),
+        (("benchmark", "here", "--epochs", "0"), "--epochs: a whole number from 1 up is"),
+        (("prune", "here", "--by", "herding", "--count", "0"), "--count: a whole number from 1 up"),
+        (("select", "here", "--budget", "0"), "--budget: a whole number from 1 up is expected"),
+        (("select", "here", "-b", "few"), "--budget: a whole number from 1 up is expected"),
         (("select", "here", "--space", "audio"), "one of 'image', 'text', 'both' is expected"),
     ],
 )
@@ -58,11 +58,11 @@ def test_what_no_command_types_keeps_its_name(tmp_path):
 
 def test_every_range_in_words():
     for model, name, words in (
-        (SelectConfig, "random_seeds", "a whole number, 5 or more,"),
+        (SelectConfig, "random_seeds", "a whole number from 5 up"),
         (PruneConfig, "probe_seeds", "a whole number from 2 to 100"),
         (PruneConfig, "duplicates", "a number from -1 to 1"),
-        (PruneConfig, "duplicates_share", "a number 0 or more and below 1"),
-        (PruneConfig, "seed", "a whole number 0 or more and below 2,147,483,648"),
+        (PruneConfig, "duplicates_share", "a number from 0, below 1"),
+        (PruneConfig, "seed", "a whole number from 0, below 2,147,483,648"),
         (BenchmarkConfig, "test_share", "a number above 0 and below 1"),
         (BenchmarkConfig, "learning_rate", "a number above 0"),
         (PruneConfig, "supervised", "true or false"),

@@ -22,7 +22,7 @@ def test_every_method_is_listed(pickwell_here, width):
     assert max(map(len, lines)) <= width
     assert len(lines) < 85  # no column is so narrow that an entry is long
     assert "the mean: every prefix matches" in done.stdout
-    assert ("few picks of each class" in done.stdout) == (width >= 140)
+    assert ("1 to 10 of each" in done.stdout) == (width >= 140)
     assert ("O(nkd)" in done.stdout) == (width == 200)
 
 
@@ -33,7 +33,7 @@ def test_a_method_tells_its_options_and_where_it_is_used(pickwell_here, width):
         return " ".join(done.stdout.split())
 
     page = told("ccs")
-    assert "arXiv 2210.15809" in page and "one sort" in page and "little is kept" in page
+    assert "arXiv 2210.15809" in page and "one sort" in page and "labels are noisy" in page
     assert "cut=0.3 a number from 0, below 1: share of the rows, the hardest" in page
     assert "strata=50 a whole number from 1 to 10,000: how many strata" in page
     assert "prune --by ccs:SCORE benchmark --methods ccs:SCORE cost" in page

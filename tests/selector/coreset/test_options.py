@@ -43,7 +43,7 @@ def test_every_option_says_what_it_is_and_its_default_is_allowed(name, option):
         ("k-center", {"first": "middle"}, "first is 'middle'", "mean or random"),
         ("graph-cut", {"greedy": "Naive"}, "greedy is 'Naive'", "lazy, naive or stochastic"),
         ("graph-cut", {"weight": math.inf}, "weight is inf", "a number above 0"),
-        ("facility-location", {"epsilon": 1.0}, "epsilon is 1.0", "a number above 0, below 1"),
+        ("facility-location", {"epsilon": 1.0}, "epsilon is 1.0", "a number above 0 and below 1"),
         ("robust-k-center", {"outliers": -0.1}, "outliers is -0.1", "a number from 0, below 1"),
         ("d2", {"neighbours": -1}, "neighbours is -1", "a whole number from 0 up"),
         ("d2", {"gamma": None}, "gamma is null", "a number above 0"),
