@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pickwell.benchmark_files import points
+
 if TYPE_CHECKING:
     from finetune.reduce import Line
 
@@ -41,4 +43,4 @@ def _gain(line: Line | None) -> str:
     if line is None or math.isnan(line.gain):
         return ""
     mark = {"better": "**", "worse": "*"}.get(line.verdict, "")
-    return f"{mark}{100 * line.gain:+.1f}{mark}"
+    return f"{mark}{points(line.gain)}{mark}"

@@ -32,6 +32,9 @@ class Benchmark:
         classes: Of those.
         left_out: What took no part, and why.
         there: Trainings that were there already.
+        corpus: As it was given.
+        stored: Trainings that are kept in the folder, those of other requests among them.
+        settings: How it was done.
     """
 
     folder: Path
@@ -41,6 +44,9 @@ class Benchmark:
     classes: int
     left_out: LeftOut
     there: int
+    corpus: str
+    stored: int
+    settings: BenchmarkConfig
 
 
 def benchmark(
@@ -73,7 +79,7 @@ def benchmark(
             others, or ``out`` holds a benchmark of another corpus or plan, or of this one read or
             embedded otherwise.
     """
-    from finetune.reduce import lines_of, run_benchmark
+    from finetune.reduce import lines_of, run_benchmark, stored_in
     from pickwell.benchmark_files import write_files
     from pickwell.benchmark_plan import budgets_of, entries_of, plan_of
     from pickwell.benchmark_rows import labelled, refuse_no_classes
@@ -112,9 +118,9 @@ def benchmark(
     )
     made = Benchmark(
         folder, outcomes, lines_of(outcomes), len(data.ids), len(data.class_names), left_out,
-        told[0],
+        told[0], str(corpus), stored_in(folder / "trainings"), settings,
     )  # fmt: skip
-    write_files(made, settings)
+    write_files(made)
     return made
 
 

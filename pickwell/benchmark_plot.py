@@ -33,6 +33,10 @@ def plot(lines: list[Line]) -> str:
         panels = figure.subplots(1, len(rules), sharey=True, squeeze=False)[0]
         for axes, rule in zip(panels, rules, strict=True):
             axes.axhline(0, color="#17191c", linewidth=0.8)
+            axes.annotate(
+                "random", (1, 0), (3, 0), xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points", va="center", fontsize=8,
+            )  # fmt: skip
             for place, name in enumerate(names):
                 mine = {x.budget: x for x in lines if x.rule == rule and x.method == name}
                 style = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from pickwell.benchmark_files import COLUMNS, HEADINGS, cells, errors
+from pickwell.benchmark_files import COLUMNS, HEADINGS, cells, errors, remarks
 from pickwell.benchmark_plot import RULES
 from pickwell.console import err, out
 
@@ -54,6 +54,8 @@ def print_benchmark(made: Benchmark) -> None:
     if missing:
         sentences.append(f"No room here for: {'; '.join(missing)}.")
     for sentence in (*sentences, *errors(made.lines)):
+        out.print(sentence, markup=False, style="dim", soft_wrap=not out.is_terminal)
+    for sentence in remarks(made):
         out.print(sentence, markup=False, style="dim", soft_wrap=not out.is_terminal)
     for sentence in made.left_out.sentences():
         out.print(sentence, markup=False, style="yellow", soft_wrap=not out.is_terminal)

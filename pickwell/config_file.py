@@ -126,7 +126,7 @@ def as_share(problem: Any) -> str:
         value = float(str(given).removesuffix("%"))
     except ValueError:
         return ""
-    if isinstance(given, bool) or not (percent or (share and 1 < value <= 100)):
+    if isinstance(given, bool) or not (percent or (share and 2 <= value <= 100)):
         return ""
     return f"; for {value:g} % write {value / 100:g}"
 

@@ -133,7 +133,8 @@ def _scores(
     import numpy as np
 
     from scoring.dynamics import Recipe
-    from scoring.dynamics.named import NAMED, Proxy
+    from scoring.dynamics.catalogue import doubts
+    from scoring.dynamics.named import NAMED, SUBSETS, Proxy
     from scoring.dynamics.proxies import centred, linear
 
     if entry.score == ("class-mean" if settings.supervised else "prototype"):
@@ -161,4 +162,9 @@ def _scores(
         )  # fmt: skip
         made = np.full(len(pictures.ids), np.nan)
         made[rows] = proxy.score(entry.score)
-        return _Scores(made, proxy.standard_error(entry.score))
+        runs = f"{RUNS} starts"
+        if entry.score == "memorization":
+            runs = f"{SUBSETS} trainings on seven tenths"
+        came = f"The score {entry.score} comes from a linear layer on the vectors"
+        came += f": {runs}, of {EPOCHS} epochs."
+        return _Scores(made, proxy.standard_error(entry.score), (came, *doubts([entry.score])))

@@ -65,6 +65,11 @@ def settings_of(config: PruneConfig | None, options: dict[str, Any]) -> PruneCon
     from finetune.reduce import parse_entry
 
     _refuse_beside_method(settings)
+    if "," in settings.by.partition(":")[0]:
+        raise BadInputError(
+            f"--by {settings.by} names several methods.",
+            "Name one; `pickwell benchmark --methods` compares several.",
+        )
     parse_entry(settings.by, "prototype")
     return settings
 

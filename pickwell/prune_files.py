@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
-from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from data_cards.errors import BadInputError
 from pickwell.config import PruneConfig
 from pickwell.plain_json import plain_json
 from pickwell.prune_corpus import RUN
+from pickwell.typed_command import typed_command
 
 if TYPE_CHECKING:
     from data_cards.source import Source
@@ -106,39 +105,10 @@ def _rows_to_copy(source: Source, run: Run, made: PrunedCorpus) -> list[int]:
 
 
 def prune_command(corpus: str, out: Path, settings: PruneConfig, strategy: str) -> str:
-    """The command line that prunes like this again, what ``auto`` stood for or no score said named.
-
-    What can be said in a file or in Python alone follows as a remark.
-    """
-    from pickwell.commands.prune import prune
-
-    typed = signature(prune).parameters
-    in_a_file: dict[str, object] = {}
-    words = ["pickwell", "prune", corpus, "--out", str(out)]
-    default = PruneConfig().model_dump(mode="json")
-    given = settings.model_dump(mode="json")
+    """The command line that prunes like this again, naming what ``auto`` or no score stood for."""
     if settings.by is None:
-        given["strategy"] = strategy
-    else:
-        given["by"] = strategy.removeprefix("by ")
-    for name, value in given.items():
-        if value == default[name] or value is None:
-            continue
-        if name not in typed:
-            in_a_file[name] = value
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, list):
-            words += [word for one in value for word in (flag, str(one))]
-        elif isinstance(value, dict):
-            words += [flag, ",".join(f"{key}={column}" for key, column in value.items())]
-        else:
-            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    if in_a_file:
-        return f"{shlex.join(words)}  # --config FILE with prune: {json.dumps(in_a_file)}"
-    return shlex.join(words)
+        return typed_command("prune", corpus, out, settings, strategy=strategy)
+    return typed_command("prune", corpus, out, settings, by=strategy.removeprefix("by "))
 
 
 def _write_lists(work: Path, made: PrunedCorpus) -> list[Path]:

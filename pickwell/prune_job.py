@@ -71,7 +71,9 @@ def prune(
         made = prune_pictures(pictures, folder, settings, on_progress, over)
         anew = [told_anew(Path(corpus), run, settings)] if was_pruned(corpus) else []
         made = made.with_notes(pictures.notes)
-        made = replace(made, remarks=(*anew, *lost_classes(pictures, made.pruned)))
+        made = replace(
+            made, remarks=(*anew, *lost_classes(pictures, made.pruned, made.by is not None))
+        )
         write_folder(work, run, source, pictures, made, settings, on_progress, home_of(corpus))
     return made
 

@@ -23,12 +23,13 @@ def headline(made: PrunedCorpus) -> str:
     return f"{made.stay}: {short}." if short else f"{made.stay}."
 
 
-def lost_classes(pictures: Corpus, pruned: Pruned) -> list[str]:
+def lost_classes(pictures: Corpus, pruned: Pruned, by_method: bool = False) -> list[str]:
     """Classes that lost their last picture, by name, and to what.
 
     Args:
         pictures: The corpus.
         pruned: What stays and goes.
+        by_method: Whether a method of the shelf decided, which knows no floors.
 
     Returns:
         A sentence for those that were duplicates through and through, one for the others.
@@ -42,10 +43,10 @@ def lost_classes(pictures: Corpus, pruned: Pruned) -> list[str]:
     gone = np.setdiff1d(before, pictures.classes[pruned.kept.rows])
     ranked = np.intersect1d(gone, pictures.classes[pruned.kept.removed])
     names = pictures.class_names
-    said = (
-        (np.setdiff1d(gone, ranked), "every picture was a duplicate of another"),
-        (ranked, "they had no floor, and none of their pictures was taken"),
-    )
+    copies, unpicked = "every picture was a duplicate of another", "no floor held a picture back"
+    if by_method:
+        copies, unpicked = "every picture was like another", "none of the pictures was picked"
+    said = ((np.setdiff1d(gone, ranked), copies), (ranked, unpicked))
     return [_gone([names[n] for n in lost], why) for lost, why in said if len(lost)]
 
 

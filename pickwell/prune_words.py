@@ -106,8 +106,9 @@ def judgement(made: PrunedCorpus) -> list[str]:
             f" this encoder{model}; wrong labels are hard, too."
         ]
     if "features" in by.needs:
+        seen = " and classes" if by.shares or "labels" in by.needs else ""
         return [
-            "The method sees the vectors of this encoder alone: it judges no picture by its"
+            f"The method sees the vectors of this encoder{seen} alone: it judges no picture by its"
             " quality, and tells no more apart than they do."
         ]
     return []

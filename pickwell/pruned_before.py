@@ -55,7 +55,7 @@ def place_of(folder: Path, id: str) -> str:
         row = found[0]
         said = [] if row["label"] is None else [f"class {row['label']}"]
         if row["prototype"] is not None:
-            said.append(f"prototype {row['prototype']}, distance {row['distance']:.3f}")
+            said.append(f"prototype {row['prototype']}, 1 - cosine {row['distance']:.3f} from it")
     except (pa.ArrowException, OSError, LookupError) as error:
         raise BadInputError(
             f"{path} cannot be read, or lacks {id}: {error}.",

@@ -160,8 +160,8 @@ def _unknown(name: str, pickers: Mapping[str, Picker]) -> BadInputError:
         why = "needs the class of each sample, which instruction data do not say"
     return BadInputError(
         f"method {name!r} {why}",
-        f"It is for pictures: `pickwell prune --by {name}`. Taken here: {_shelf(pickers)}; and "
-        "`top`, the highest quality.",
+        f"It is for pictures: `pickwell prune --by {name}`. Taken here: {_shelf(pickers)}, "
+        "random; and `top`, the highest quality.",
     )
 
 

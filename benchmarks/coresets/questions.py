@@ -146,7 +146,7 @@ def _shelf(
     say(f"benchmark {folder.name}")
     made = pickwell.benchmark(corpus, folder, methods=list(methods), **options)
     told: dict[str, Any] = json.loads((made.folder / "benchmark.json").read_text("utf-8"))
-    del told["outcomes"]
+    del told["outcomes"], told["corpus"]
     for name in ("images", "cache", "device"):  # where it ran is nobody's business
         told["options"].pop(name, None)
     return told

@@ -15,6 +15,8 @@ from scoring.store import atomic_path
 if TYPE_CHECKING:
     from finetune.reduce.run import Labelled, Plan
 
+NAME = "outcomes.json"
+"""Of the file in the folder of trainings."""
 WORDS = {
     "runs": "starts of the proxy",
     "epoch": "epoch that scores are read after",
@@ -73,6 +75,12 @@ def _differs(there: dict[str, Any], here: dict[str, Any]) -> str:
     if other and not any(before.get(key, now[key]) != now[key] for key in ("pictures", "classes")):
         found.insert(0, "other pictures, classes or groups")
     return "; ".join(found) or "what differs was not kept"
+
+
+def stored_in(folder: Path) -> int:
+    """How many trainings are kept in the folder of trainings of a benchmark."""
+    told = json.loads((folder / NAME).read_text("utf-8"))
+    return len(told["outcomes"])
 
 
 class Kept:

@@ -12,7 +12,7 @@ import numpy as np
 from data_cards.errors import BadInputError
 from finetune.reduce.classifier import accuracy_after
 from finetune.reduce.entries import Entry
-from finetune.reduce.kept import Kept
+from finetune.reduce.kept import NAME, Kept
 from finetune.reduce.measured import measured
 from finetune.reduce.outcomes import RANDOM, Outcome
 from finetune.reduce.scores import Scores
@@ -115,7 +115,7 @@ def run_benchmark(
     entries = list(dict.fromkeys([*(e.name for e in plan.entries), RANDOM]))
     known = {entry.name: entry for entry in plan.entries} | {RANDOM: Entry(RANDOM)}
     folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(folder / "outcomes.json", data, plan)
+    kept = Kept(folder / NAME, data, plan)
     splits = {seed: _split(data, plan, seed) for seed in plan.seeds}
     wanted = [(seed, words, name, rule) for seed in plan.seeds for words in plan.budgets
               for name in entries for rule in RULES]  # fmt: skip

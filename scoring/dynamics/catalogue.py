@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 TRAININGS = "the proxy's trainings (benchmark 3 by default, prune 5), shared with other scores"
+
+NEARLY_STRAIGHT = "its loss hardly bends, and such scores say little"
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class ScoreFacts:
         good_when: When it is a good idea, and when not.
         source: Paper and equation.
         how: ``"methods"``: as ``METHOD:NAME``; else how it is had from Python.
+        linear: What is to be said of it where the proxy is linear.
     """
 
     name: str
@@ -28,6 +32,7 @@ class ScoreFacts:
     good_when: str
     source: str
     how: str = "methods"
+    linear: str = ""
 
 
 SCORES: tuple[ScoreFacts, ...] = (
@@ -104,6 +109,7 @@ SCORES: tuple[ScoreFacts, ...] = (
         "more, told with the result",
         "rare kinds are wanted and trainings are cheap; a linear proxy says next to nothing",
         "Feldman and Zhang, arXiv 2008.03703, section 2 (2,000 trainings there)",
+        linear="it can learn next to nothing by heart, and such scores say little",
     ),
     ScoreFacts(
         "curvature",
@@ -112,6 +118,7 @@ SCORES: tuple[ScoreFacts, ...] = (
         f"{TRAININGS}; eleven input gradients of every sample for each",
         "wrong labels and memorised samples are to be found without many trainings",
         "Garg and Roy's later measure of memorisation (their code): h = 1e-3, ten draws",
+        linear=NEARLY_STRAIGHT,
     ),
     ScoreFacts(
         "curvature-sign",
@@ -121,6 +128,7 @@ SCORES: tuple[ScoreFacts, ...] = (
         "as published: easiest:curvature-sign per class; on digits it ranks wrong labels below "
         "right ones",
         "Garg and Roy, SLo-Curves, CVPR 2023",
+        linear=NEARLY_STRAIGHT,
     ),
     ScoreFacts(
         "prototype",
@@ -151,3 +159,17 @@ SCORES: tuple[ScoreFacts, ...] = (
     ),
 )
 """In the order in which they are listed."""
+
+
+def doubts(scores: Iterable[str]) -> list[str]:
+    """What is to be said of scores of a linear proxy, a sentence each.
+
+    Args:
+        scores: Their names.
+    """
+    wanted = set(scores)
+    return [
+        f"The score {one.name} comes from a linear proxy: {one.linear}."
+        for one in SCORES
+        if one.name in wanted and one.linear
+    ]

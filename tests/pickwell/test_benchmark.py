@@ -8,6 +8,7 @@ import pytest
 
 from data_cards import BadInputError
 from finetune.reduce import Line
+from pickwell.benchmark_files import points
 from pickwell.benchmark_job import benchmark
 from pickwell.benchmark_plot import plot
 from pickwell.benchmark_rows import NAMED, LeftOut
@@ -141,6 +142,29 @@ def test_a_flat_folder_is_refused_before_anything_is_embedded(pictures, tmp_path
     assert caught.value.remedy == "Name their column with --columns label=NAME."
 
 
+def test_the_page_says_what_its_tables_rest_on(pictures, cache, tmp_path):
+    given = {"cache": cache, "fractions": [0.5], "seeds": 1, "epochs": 1}
+    made = benchmark(pictures, tmp_path / "b", methods="hardest:memorization,herding", **given)
+    page = (made.folder / "README.md").read_text()
+    told = f"pickwell benchmark {pictures} --out {made.folder} --methods "
+    assert told + "hardest:memorization,herding --fractions 0.5" in page
+    assert "Scores come from a linear layer on the vectors: 60 trainings on seven tenths," in page
+    assert "The score memorization comes from a linear proxy: it can learn next to nothing" in page
+    assert json.loads((made.folder / "benchmark.json").read_text())["corpus"] == str(pictures)
+    fewer = benchmark(pictures, tmp_path / "b", methods="herding", **given)
+    page = (fewer.folder / "README.md").read_text()
+    assert "2 trainings of other methods, budgets or seeds are kept in `trainings/`" in page
+    assert "Scores come from" not in page
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.056, "+5.6"), (-0.0004, "-0.04"), (0.0, "+0.0"), (-1e-9, "+0.0"), (0.00004, "+0.004")],
+)
+def test_what_seems_nothing_has_more_digits(share, words):
+    assert points(share) == words
+
+
 def test_too_few_large_classes(pictures, cache, tmp_path):
     with pytest.raises(BadInputError, match=r"None of 4 classes has 50 readable pictures or more"):
         benchmark(pictures, tmp_path / "out", cache=cache, least=50)
@@ -160,7 +184,8 @@ def test_no_name_is_cut_at_a_narrow_terminal(width, monkeypatch, capsys, tmp_pat
     lines = [line("random"), line("herding", 0.1, 0.2), line(LONG, -0.01, 0.2)]
     screen = _Terminal(force_terminal=True, width=width, highlight=False, no_color=True)
     monkeypatch.setattr(benchmark_summary, "out", screen)
-    made = Benchmark(tmp_path, [], lines, 9, 3, LeftOut(0, 0, {}, 10), 0)
+    left_out = LeftOut(0, 0, {}, 10)
+    made = Benchmark(tmp_path, [], lines, 9, 3, left_out, 0, "here", 0, BenchmarkConfig())
     benchmark_summary.print_benchmark(made)
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     assert "…" not in shown and "verdict" in shown and "no better than random" in shown

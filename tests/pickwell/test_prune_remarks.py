@@ -47,7 +47,7 @@ def test_duplicates_leave_fewer_and_take_a_class():
 def test_a_class_without_a_floor_may_go_by_rank():
     made = pruned(count=2, balance=0.5)  # a floor of int(0.5 * 2 / 3) = 0
     assert headline(made) == "2 of 8 pictures stay."
-    gone = "2 classes are gone: b, c; they had no floor, and none of their pictures was taken."
+    gone = "2 classes are gone: b, c; no floor held a picture back."
     assert lost_classes(corpus(), made.pruned) == [gone]
     whole = pruned(keep=1.0)
     assert headline(whole) == "7 of 8 pictures stay." and lost_classes(corpus(), whole.pruned) == []
