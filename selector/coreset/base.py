@@ -8,7 +8,7 @@ thereby broken by a hash of the id, and no permutation of the input changes an a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -22,6 +22,8 @@ from selector.coreset.options import Option, declared_options, told
 Need = Literal["features", "scores", "labels"]
 BLOCK = 4096
 """Rows held as float32 at a time."""
+FEWEST = 4
+"""Significant digits of a number in a reason."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +46,10 @@ class Pool:
         there = (self.features, self.scores, self.labels)
         return next((len(given) for given in there if given is not None), self.size)
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
-        """Features as float32, a block at a time."""
-        assert self.features is not None
-        for start in range(0, len(self.features), size):
-            part = slice(start, start + size)
-            yield part, np.asarray(self.features[part], dtype=np.float32)
-
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """Features of some rows, float32."""
         assert self.features is not None
         return np.asarray(self.features[positions], dtype=np.float32)
-
-    def only(self, positions: np.ndarray) -> Pool:
-        """The pool of some rows, in the order given."""
-        some = [
-            None if a is None else a[positions] for a in (self.features, self.scores, self.labels)
-        ]
-        return Pool(some[0], some[1], some[2], len(positions))
 
 
 @dataclass(frozen=True)
@@ -76,6 +64,8 @@ class Told:
         rival: The row that stands for each, or that it is most like; negative: none.
         similarity: Cosine with it.
         copy: True where a row went because of its likeness to its rival, and for nothing else.
+        digits: Whole numbers: significant digits of its numbers where :data:`FEWEST` do not tell
+            them from what they are held against.
     """
 
     values: np.ndarray | None = None
@@ -84,6 +74,7 @@ class Told:
     rival: np.ndarray | None = None
     similarity: np.ndarray | None = None
     copy: np.ndarray | None = None
+    digits: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def ccs(
     scores = pool.scores[order]
     edges = np.linspace(scores[0], scores[-1], strata + 1)
     which = np.clip(np.searchsorted(edges, scores, side="right") - 1, 0, strata - 1)
-    parts = [order[which == one] for one in range(strata)]
+    parts = np.split(order, np.searchsorted(which, np.arange(1, strata)))  # both rise
     budgets = stratum_budgets([len(part) for part in parts], count)
     drawn = [rng.permutation(part)[:size] for part, size in zip(parts, budgets, strict=True)]
     told = by_stratum(parts, drawn, pool.scores)

@@ -43,6 +43,7 @@ class Coreset:
         groups: (n,) class of each row, where it went class by class.
         group_names: Of the classes.
         size: n, of what it was chosen.
+        selected: (m,) positions of what counted as picked before.
     """
 
     rows: np.ndarray
@@ -56,6 +57,7 @@ class Coreset:
     groups: np.ndarray | None = None
     group_names: Sequence[str] = ()
     size: int = 0
+    selected: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def selection(self, ids: Sequence[Any] | np.ndarray) -> Selection:
         """The same as every way of choosing answers: a stage and a reason for every row.
@@ -145,14 +147,15 @@ def choose(
     if not total:
         nothing = np.zeros(0, dtype=np.int64)
         return Coreset(
-            nothing, np.zeros(0), None, method, parameters, scores=ranked, size=len(names)
-        )
+            nothing, np.zeros(0), None, method, parameters, scores=ranked, size=len(names),
+            selected=selected,
+        )  # fmt: skip
     rng = np.random.default_rng([seed, len(names)])
     made = found.pick(_Ordered(pool, order).pool, total, rng, **options)
     parameters |= _found(found, made.notes)
     return Coreset(
         order[made.rows], made.gains, made.weights, method, parameters, made.notes,
-        joined(len(names), [(order, made.told)]), ranked, size=len(names),
+        joined(len(names), [(order, made.told)]), ranked, size=len(names), selected=selected,
     )  # fmt: skip
 
 
@@ -170,10 +173,12 @@ def _by_class(
     shares = budget.shares(pool.labels, class_names)
     turns, rows, gains, weights, said = [], [], [], [], []
     notes: dict[str, Mapping[str, Any]] = {}
-    names = list(map(str, class_names))
+    names = _texts(class_names)
     ranked = pool.scores if "scores" in found.needs else None
+    by_class = order[np.argsort(pool.labels[order], kind="stable")]
+    parts = np.split(by_class, np.cumsum(np.bincount(pool.labels)))
     for number_, share in enumerate(shares.tolist()):
-        mine = order[pool.labels[order] == number_]
+        mine = parts[number_]
         if not share or not len(mine):
             continue
         rng = np.random.default_rng([seed, len(mine), number_])
@@ -210,6 +215,12 @@ def _by_class(
         names,
         len(pool),
     )
+
+
+def _texts(names: Sequence[Any]) -> list[str]:
+    """A text for each name; where two would have the same, as 1 and "1", all as Python's."""
+    texts = [str(name) for name in names]
+    return texts if len(set(texts)) == len(texts) else [repr(name) for name in names]
 
 
 def _found(method: Method, notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
+from scipy.sparse import csr_array
 
 from selector.coreset.base import Picks, Pool, Told, method
 from selector.coreset.similarity import nearest_neighbours, symmetric_graph
@@ -25,7 +26,7 @@ Start = Literal["sum", "product"]
     source="Maharana, Yadav and Bansal, arXiv 2310.07931, section 3",
     unless="but where a cut would leave too few",
     kept=(
-        "gain {gain}, the highest that was left: difficulty of it and its neighbours, less what "
+        "gain {gain}, the highest that was left: from its score and its neighbours', less what "
         "earlier picks took; {score}",
     ),
     left=("{score}, its gain {value} when all picks had taken theirs", "{score}, {kind}"),
@@ -71,10 +72,8 @@ def d2(
     scores = pool.scores[kept] - min(0.0, float(pool.scores[kept].min()))
     places, distance = nearest_neighbours(pool.rows(kept), neighbours)
     graph = symmetric_graph(places, 1.0 + distance)  # an edge of length 0 is an edge, too
-    around = np.zeros(len(kept))
-    for row in range(len(kept)):
-        edge = slice(graph.indptr[row], graph.indptr[row + 1])
-        around[row] = np.exp(1.0 - graph.data[edge]) @ scores[graph.indices[edge]]
+    near_by = csr_array((np.exp(1.0 - graph.data), graph.indices, graph.indptr), graph.shape)
+    around = near_by @ scores
     gain = scores * around if start == "product" else scores + around
     heap = [(-value, row) for row, value in enumerate(gain.tolist())]
     heapq.heapify(heap)
@@ -95,6 +94,6 @@ def d2(
                 heapq.heappush(heap, (-float(gain[near]), int(near)))
     values = np.full(len(pool), np.nan)
     values[kept] = gain
-    kinds = (f"cut off as too hard: one of the {len(pool) - left:,} hardest",)
+    kinds = (f"cut off: one of the {len(pool) - left:,} highest",)
     told = Told(values=values, kind=np.where(np.isnan(values), 0, -1), kinds=kinds)
     return Picks(kept[np.array(taken)], np.array(gains), told=told)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.base import FEWEST, Picks, Pool, Told, method
 from selector.outcome import number
 
 BY_SCORE = ("{score}, {kind}; place {place} of {among} from the hardest",)
 """What is said of a row where a score decides."""
+_EXACT = 17
+"""Significant digits that tell any two numbers apart."""
 
 
 @method(
@@ -47,7 +51,7 @@ def hardest(
     order = np.argsort(-pool.scores, kind="stable")
     start = min(int(offset * len(pool)), len(pool) - count)
     rows = order[start : start + count]
-    told = _by_cut(pool.scores, order, start, count, ("below", "above"))
+    told = _by_cut(pool.scores, order, start, count, "below")
     return Picks(rows, pool.scores[rows], told=told)
 
 
@@ -67,7 +71,7 @@ def easiest(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     assert pool.scores is not None
     order = np.argsort(pool.scores, kind="stable")
     rows = order[:count]
-    told = _by_cut(pool.scores, order, 0, count, ("above", "below"))
+    told = _by_cut(pool.scores, order, 0, count, "above")
     return Picks(rows, -pool.scores[rows], told=told)
 
 
@@ -142,8 +146,8 @@ def moderate(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     """
     assert pool.labels is not None
     distance = np.empty(len(pool))
-    for label in np.unique(pool.labels):
-        mine = np.flatnonzero(pool.labels == label)
+    by_class = np.argsort(pool.labels, kind="stable")
+    for mine in np.split(by_class, np.flatnonzero(np.diff(pool.labels[by_class])) + 1):
         rows = pool.rows(mine).astype(np.float64)
         distance[mine] = np.linalg.norm(rows - np.median(rows, axis=0), axis=1)
     order = np.argsort(distance, kind="stable")
@@ -179,42 +183,82 @@ def by_stratum(parts: list[np.ndarray], drawn: list[np.ndarray], scores: np.ndar
         ends = ""
         if len(part):
             ends = f" ({number(scores[part].min())} to {number(scores[part].max())})"
-        kinds.append(
-            f"stratum {place + 1} of {len(parts)}{ends}: {len(taken):,} of its {len(part):,} drawn"
-        )
+        drawn_of_it = f"{len(taken):,} of its {len(part):,} drawn"
+        kinds.append(f"stratum {place + 1:,} of {len(parts):,}{ends}: {drawn_of_it}")
     return Told(kind=kind, kinds=kinds)
 
 
-def _by_cut(
-    scores: np.ndarray, order: np.ndarray, start: int, count: int, sides: tuple[str, str]
-) -> Told:
+def _by_cut(scores: np.ndarray, order: np.ndarray, start: int, count: int, beyond: str) -> Told:
     """On which side of the last pick each row stands; before ``start`` it was passed over."""
-    beyond, before = sides
     cut = scores[order[start + count - 1]]
-    named = f"the cut of {number(cut)}"
-    kinds = (
-        f"not {beyond} {named}",
-        f"{beyond} {named}",
-        f"level with {named}, where a hash of the id decided",
-        f"one of {start:,} that the offset passes over, {before} all picks",
-    )
+
+    def kinds(digits: int) -> tuple[str, ...]:
+        named = f"the cut of {_written(cut, digits)}"
+        return (
+            f"not {beyond} {named}",
+            f"{beyond} {named}",
+            f"level with {named}, where a hash of the id decided",
+            f"one of {start:,} that the offset passes over",
+        )
+
     kind = np.ones(len(scores), dtype=np.int64)
     kind[scores == cut] = 2
     kind[order[start : start + count]] = 0
     kind[order[:start]] = 3
-    return Told(kind=kind, kinds=kinds)
+    return _telling(kind, kinds, _digits(scores, cut))
 
 
 def _by_band(distance: np.ndarray, order: np.ndarray, start: int, count: int) -> Told:
     """Where each row lies beside the middle ranks that are kept."""
     low, high = distance[order[start]], distance[order[start + count - 1]]
-    band = f"the band of {number(low)} to {number(high)} that is kept"
-    kinds = (
-        f"in {band}",
-        f"nearer than {band}",
-        f"farther than {band}",
-        f"level with an end of {band}, where a hash of the id decided",
-    )
+
+    def kinds(digits: int) -> tuple[str, ...]:
+        band = f"the band of {_written(low, digits)} to {_written(high, digits)} that is kept"
+        return (
+            f"in {band}",
+            f"nearer than {band}",
+            f"farther than {band}",
+            f"level with an end of {band}, where a hash of the id decided",
+        )
+
     kind = np.where(distance < low, 1, np.where(distance > high, 2, 3))
     kind[order[start : start + count]] = 0
-    return Told(values=distance, kind=kind, kinds=kinds)
+    digits = np.maximum(_digits(distance, low), _digits(distance, high))
+    return replace(_telling(kind, kinds, digits), values=distance)
+
+
+def _telling(kind: np.ndarray, kinds: Callable[[int], tuple[str, ...]], digits: np.ndarray) -> Told:
+    """Kinds whose words hold numbers, each row's with its own digits.
+
+    Args:
+        kind: (n,) which of the kinds.
+        kinds: In words with so many digits.
+        digits: (n,) digits.
+    """
+    used, which = np.unique(digits, return_inverse=True)
+    words = [kinds(some) for some in used.tolist()]
+    return Told(
+        kind=which * len(words[0]) + kind,
+        kinds=[one for every in words for one in every],
+        digits=digits,
+    )
+
+
+def _digits(values: np.ndarray, mark: float) -> np.ndarray:
+    """(n,) significant digits, the fewest that tell a value from a mark that it is not."""
+    digits = np.full(len(values), FEWEST)
+    share = 10.0 ** (2 - FEWEST)  # of the mark; what is farther off is written otherwise
+    least, most = sorted((float(mark) * (1 - share), float(mark) * (1 + share)))
+    alike = np.flatnonzero((values >= least) & (values <= most) & (values != mark))
+    for more in range(FEWEST, _EXACT):
+        named = _written(mark, more)
+        same = [_written(value, more) == named for value in values[alike].tolist()]
+        alike = alike[np.array(same, dtype=bool)]
+        if not len(alike):
+            break
+        digits[alike] = more + 1
+    return digits
+
+
+def _written(value: float, digits: int) -> str:
+    return f"{value + 0.0:.{digits}g}"

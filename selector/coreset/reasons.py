@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from selector.coreset.base import Told, methods
-from selector.outcome import Outcome, join, number, whole
+from selector.coreset.base import FEWEST, Told, methods
+from selector.outcome import Outcome, join, number
 
 if TYPE_CHECKING:
     from selector.coreset.choose import Coreset
 
 _PART = re.compile(r"\{(\w+)\}")
+_BEFORE = "it counted as picked before, and is not picked again"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def tell(outcome: Outcome, made: Coreset, rows: np.ndarray, words: Words) -> Non
         words: What things are called.
     """
     entry, count = methods()[made.method], len(made.rows)
-    left = np.setdiff1d(np.arange(len(rows)), made.rows)
+    stays = np.zeros(len(rows), dtype=bool)
+    stays[made.rows] = True
+    left = np.flatnonzero(~stays)
     outcome.rank[rows[made.rows]] = np.arange(1, count + 1)
     saying = _Saying(outcome, made, rows, words)
     head = join(f"{words.kept}{words.name}: pick ", *saying.place_among_picks())
@@ -57,6 +61,9 @@ def tell(outcome: Outcome, made: Coreset, rows: np.ndarray, words: Words) -> Non
     saying.put_rivals(left)
     head = join(f"{words.gone}not among the ", *saying.picks(left))
     reasons = _said(head, entry.left, saying.of(left))
+    if len(made.selected):
+        before = pa.array(np.isin(left, made.selected))
+        reasons = pc.if_else(before, join(head, "; ", _BEFORE), reasons)
     copies = np.zeros(len(left), dtype=bool) if made.told.copy is None else made.told.copy[left]
     for which, stage in ((~copies, "not chosen"), (copies, words.copies)):
         outcome.put(rows[left[which]], stage, reasons.filter(pa.array(which)))
@@ -71,7 +78,7 @@ def joined(rows: int, parts: Sequence[tuple[np.ndarray, Told | None]]) -> Told:
     """
     values, similarity = np.full(rows, np.nan), np.full(rows, np.nan)
     kind, rival = np.full(rows, -1), np.full(rows, -1)
-    copy = np.zeros(rows, dtype=bool)
+    copy, digits = np.zeros(rows, dtype=bool), np.full(rows, FEWEST)
     kinds: list[str] = []
     for mine, told in parts:
         if told is None:
@@ -87,7 +94,9 @@ def joined(rows: int, parts: Sequence[tuple[np.ndarray, Told | None]]) -> Told:
             similarity[mine] = told.similarity
         if told.copy is not None:
             copy[mine] = told.copy
-    return Told(values, kind, kinds, rival, similarity, copy)
+        if told.digits is not None:
+            digits[mine] = told.digits
+    return Told(values, kind, kinds, rival, similarity, copy, digits)
 
 
 class _Saying:
@@ -111,15 +120,17 @@ class _Saying:
         place = np.empty(len(groups), dtype=np.int64)
         place[order] = np.arange(len(groups)) - first[groups[order]] + 1
         if self.made.groups is None:
-            return whole(place), f" of {len(groups):,}"
-        return whole(place), " of the ", whole(self.taken[groups]), self._class(groups)
+            return _whole(place), f" of {len(groups):,}"
+        taken = _whole(self.taken).take(pa.array(groups))
+        return _whole(place), " of the ", taken, self._class(groups)
 
     def picks(self, some: np.ndarray) -> tuple[pa.Array | str, ...]:
         """``30 picks of ccs``; of a class ``10 picks of ccs in class ring``."""
         groups = self.groups[some]
         ending = () if self.made.groups is None else (self._class(groups),)
-        few = pa.array(np.where(self.taken == 1, " pick of ", " picks of ")).take(pa.array(groups))
-        return whole(self.taken[groups]), few, self.words.name, *ending
+        few = pa.array(np.where(self.taken == 1, " pick of ", " picks of "))
+        taken = join(_whole(self.taken), few).take(pa.array(groups))
+        return taken, self.words.name, *ending
 
     def put_rivals(self, some: np.ndarray) -> None:
         """Give these rows their rivals in the answer."""
@@ -131,7 +142,8 @@ class _Saying:
         self.outcome.similarity[self.rows[known]] = told.similarity[known]
 
     def _class(self, groups: np.ndarray) -> pa.Array:
-        return join(" in class ", pa.array(list(self.made.group_names)).take(pa.array(groups)))
+        names = pa.array(list(self.made.group_names), pa.string())
+        return join(" in class ", names).take(pa.array(groups))
 
     def _gain(self, some: np.ndarray) -> pa.Array:
         gains = np.full(len(self.rows), np.nan)
@@ -140,7 +152,7 @@ class _Saying:
 
     def _value(self, some: np.ndarray) -> pa.Array:
         values = self.made.told.values
-        return self._nothing(some) if values is None else _numbers(values[some])
+        return self._nothing(some) if values is None else self._measured(values, some)
 
     def _kind(self, some: np.ndarray) -> pa.Array:
         told = self.made.told
@@ -165,13 +177,27 @@ class _Saying:
     def _score(self, some: np.ndarray) -> pa.Array:
         if self.made.scores is None:
             return self._nothing(some)
-        return join(f"{self.words.score} ", _numbers(self.made.scores[some]))
+        return join(f"{self.words.score} ", self._measured(self.made.scores, some))
+
+    def _measured(self, values: np.ndarray, some: np.ndarray) -> pa.Array:
+        """Numbers, each with its own digits."""
+        digits = self.made.told.digits
+        written = _numbers(values[some])
+        more = np.zeros(len(some), bool) if digits is None else digits[some] > FEWEST
+        if digits is None or not more.any():
+            return written
+        apart = zip(values[some][more].tolist(), digits[some][more].tolist(), strict=True)
+        exact = pa.array([f"{value:.{places}g}" for value, places in apart], pa.string())
+        return pc.replace_with_mask(written, pa.array(more), exact)
 
     def _place(self, some: np.ndarray) -> pa.Array:
         """Place from the hardest, equal scores sharing one, among the rows of the class."""
-        if self.made.scores is None:
-            return self._nothing(some)
+        return self._nothing(some) if self.made.scores is None else _whole(self._places[some])
+
+    @cached_property
+    def _places(self) -> np.ndarray:
         groups, scores = self.groups, self.made.scores
+        assert scores is not None
         order = np.lexsort((-scores, groups))
         new = np.ones(len(order), dtype=bool)
         new[1:] = (np.diff(groups[order]) != 0) | (np.diff(scores[order]) != 0)
@@ -179,11 +205,10 @@ class _Saying:
         place = np.empty(len(order), dtype=np.int64)
         sizes = np.bincount(groups)
         place[order] = first - (np.cumsum(sizes) - sizes)[groups[order]] + 1
-        return whole(place[some])
+        return place
 
     def _among(self, some: np.ndarray) -> pa.Array:
-        sizes = np.bincount(self.groups)
-        return _texts(sizes[self.groups[some]], lambda value: f"{int(value):,}")
+        return _whole(np.bincount(self.groups)).take(pa.array(self.groups[some]))
 
     def _nothing(self, some: np.ndarray) -> pa.Array:
         return pa.nulls(len(some), pa.string())
@@ -198,6 +223,11 @@ def _said(head: pa.Array, templates: Sequence[str], part: Callable[[str], pa.Arr
 def _filled(template: str, part: Callable[[str], pa.Array]) -> list[pa.Array | str]:
     pieces = _PART.split(template)  # plain text and names of parts take turns
     return [part(piece) if at % 2 else piece for at, piece in enumerate(pieces)]
+
+
+def _whole(numbers: np.ndarray) -> pa.Array:
+    """Whole numbers as text, with commas between thousands."""
+    return pa.array([f"{one:,}" for one in numbers.tolist()], pa.string())
 
 
 def _numbers(values: np.ndarray) -> pa.Array:

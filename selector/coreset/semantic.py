@@ -27,10 +27,11 @@ TRIES = 20
     gain="distance to the centre of its cluster (first hard), or its nearness (first easy)",
     source="Abbas et al., arXiv 2303.09540, algorithm 1; greedy: only what stays lets others go",
     prefix=False,
-    kept=("{kind}; distance {value} to the centre of its cluster",),
+    kept=("{kind}; distance {value} to the centre of its cluster", "{kind}"),
     left=(
         "{kind} {rival} in its cluster, cosine {cosine}",
         "{kind}; distance {value} to the centre of its cluster",
+        "{kind}",
     ),
     finds={
         "rule": "chains (what went lets others go, too, as published) or greedy (only what stays "
@@ -107,7 +108,7 @@ def semdedup(
     order = _order(ids, gone, distance, first, rng)
     notes = _notes(rows, found.labels, gone, greedy)
     sign = -1.0 if first == "easy" else 1.0
-    told = _told(order[:count], gone, distance, first, exact=epsilon is not None)
+    told = _told(order[:count], gone, found.distance, first, exact=epsilon is not None)
     return Picks(order[:count], sign * distance[order[:count]], notes=notes, told=told)
 
 
@@ -149,7 +150,7 @@ def _told(
     Args:
         picks: What stays.
         gone: Near copies, those that came back among them.
-        distance: (n,) to the centres.
+        distance: (n,) to the centres; NaN: the row has no cluster.
         first: What stays first of what is no copy.
         exact: Whether the cosine was given, rather than found to leave the number.
     """
@@ -166,15 +167,21 @@ def _told(
     rule = f"from cosine {gone.threshold:.4f} on" + ("" if exact else ", to leave the number")
     like, to = ("near copy", "of") if exact else ("alike", "to")
     unlike = "no near copy of another" if exact else "not among the most alike"
+    lost = "it has no direction, and so no cluster"
     kinds = (
         f"{unlike} in its cluster",
         "a near copy that is back, as too few others were left",
         f"{unlike} in its cluster, it went for the number alone ({order[first]})",
         f"{like} ({rule}) {to}",
         f"{like} ({rule}; by a chain, which went as well) {to}",
+        f"{like} ({rule}; the other went for the number alone) {to}",
+        lost,
+        f"{lost}; it went for the number alone",
     )
     kind = np.where(stays, np.where(near >= 0, 1, 0), np.where(near >= 0, 3, 2))
-    kind[copy & ~stays[rivals]] = 4
+    kind[copy & ~stays[rivals]] = 5
+    kind[copy & copy[rivals]] = 4
+    kind = np.where(np.isnan(distance), np.where(stays, 6, 7), kind)
     return Told(distance, kind, kinds, rivals, similarity, copy)
 
 

@@ -118,3 +118,15 @@ def test_what_cannot_be_is_refused(method, words, remedy):
         select(pool(), 5, method="graph-cut:neighbours=3", own={"neighbours": 4})
     with pytest.raises(BadInputError, match="'top' does not use own"):
         select(pool(), 5, method="top", own={"neighbours": 4})
+
+
+def test_words_of_d2_are_true_of_quality_too():
+    given = pool()
+    made = select(given, 10, method="d2:cut=0.2")
+    rows = made.table.to_pylist()
+    assert not any(word in row["reason"] for row in rows for word in ("hard", "difficult"))
+    cut = [row for row in rows if "cut off: one of the 7 highest" in row["reason"]]
+    able = [row["quality"] for row in rows if "d2" in row["reason"]]
+    assert sorted(row["quality"] for row in cut) == sorted(able)[-7:]
+    assert all(f"; quality {row['quality']:.4g}, cut off" in row["reason"] for row in cut)
+    assert "from its score and its neighbours', less what earlier picks took" in rows[0]["reason"]

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selector.coreset import Budget, choose, methods
 from selector.coreset.reasons import _PART, _Saying
@@ -79,7 +81,7 @@ def test_a_cut_is_where_the_last_pick_stands():
     assert all("place 4 of 6" in one for one in ties)
     made = choose(ids, Budget(count=2), "hardest", scores=scores, offset=0.34)
     rows = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
-    assert "one of 2 that the offset passes over, above all picks" in rows["a"]
+    assert "score 3, one of 2 that the offset passes over; place" in rows["a"]
     made = choose(ids, Budget(count=1), "easiest", scores=scores)
     rows = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
     assert "score 0, not above the cut of 0" in rows["f"] and "above the cut of 0" in rows["a"]
@@ -210,3 +212,126 @@ def test_a_chain_says_that_its_link_went_too():
         chain = row["rival"] not in selection.ids
         assert ("by a chain, which went as well" in row["reason"]) == chain
         assert chain == (row["id"] == ("d" if selection.ids == ["b"] else "a"))
+
+
+def test_what_went_for_the_number_alone_is_no_chain():
+    rng = np.random.default_rng(0)
+    far = rng.normal(size=(30, 8)).astype(np.float32)
+    features = np.concatenate([far, far])  # thirty pairs
+    ids = [f"row {n}" for n in range(60)]
+    for greedy in (False, True):
+        made = choose(
+            ids, Budget(count=3), "semdedup", features=features, epsilon=0.001, greedy=greedy
+        )
+        selection = made.selection(ids)
+        stage = {row["id"]: row["stage"] for row in selection.table.to_pylist()}
+        gone = [row for row in selection.table.to_pylist() if row["stage"] == "duplicate"]
+        assert len(gone) == 30 and not any("chain" in row["reason"] for row in gone)
+        for row in gone:
+            alone = "; the other went for the number alone) of " in row["reason"]
+            assert alone == (stage[row["rival"]] == "not chosen")
+
+
+def test_a_zero_row_has_no_cluster_and_no_distance():
+    features = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    features[3] = 0.0
+    ids = [f"row {n}" for n in range(20)]
+    said = set()
+    for first, count in (("hard", 10), ("easy", 10), ("hard", 20)):
+        made = choose(ids, Budget(count=count), "semdedup", features=features, first=first)
+        rows = {row["id"]: row for row in made.selection(ids).table.to_pylist()}
+        row = rows.pop("row 3")
+        assert "; it has no direction, and so no cluster" in row["reason"]
+        assert "distance" not in row["reason"] and np.isfinite(made.gains).all()
+        alone = row["reason"].endswith("; it went for the number alone")
+        assert alone == (row["stage"] == "not chosen")
+        said.add(row["stage"])
+        assert all("no direction" not in one["reason"] for one in rows.values())
+    assert "chosen" in said
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_what_counted_as_picked_before_says_so(count):
+    features = np.array([[0.0], [1], [10], [11], [20]], np.float32)
+    ids = list("abcde")
+    made = choose(ids, Budget(count=count), "k-center", features=features, selected=["a", "e"])
+    rows = {row["id"]: row for row in made.selection(ids).table.to_pylist()}
+    for id_, row in rows.items():
+        before = "; it counted as picked before, and is not picked again" in row["reason"]
+        assert before == (id_ in "ae")
+        assert not before or (row["stage"] == "not chosen" and "distance" not in row["reason"])
+
+
+def test_numbers_that_are_told_apart_are_written_apart():
+    scores = np.array([1.41403, 1.41402, 1.0, np.nextafter(1.41403, 0), 2.0])
+    ids = list("abcde")
+    made = choose(ids, Budget(count=2), "hardest", scores=scores)
+    rows = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
+    assert "score 1.414, not below the cut of 1.414; " in rows["a"]
+    assert "score 1.41402, below the cut of 1.41403; " in rows["b"]
+    assert "score 1, below the cut of 1.414; " in rows["c"]
+    assert "score 1.4140299999999997, below the cut of 1.4140299999999999; " in rows["d"]
+    made = choose(ids, Budget(count=2), "easiest", scores=-scores)
+    rows = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
+    assert "score -1.41402, above the cut of -1.41403; " in rows["b"]
+
+
+@given(st.lists(st.floats(-1e308, 1e308), min_size=2, max_size=30), st.data())
+def test_no_reason_contradicts_its_numbers(scores, data):
+    ids = [f"row {n}" for n in range(len(scores))]
+    count = data.draw(st.integers(1, len(scores)))
+    made = choose(ids, Budget(count=count), "hardest", scores=scores)
+    for row in made.selection(ids).table.to_pylist():
+        mine, cut = re.findall(r"(?:score|cut of) (\S+?)[,;]", row["reason"])
+        if " below" in row["reason"] and "not below" not in row["reason"]:
+            assert float(mine) < float(cut)
+        else:
+            assert float(mine) >= float(cut)
+
+
+def test_a_row_beside_the_band_is_written_beside_it():
+    rows = np.array([[0.0], [1.41401], [-1.41402], [1.41403], [-1.41404], [5], [-5]])
+    ids = list("abcdefg")
+    made = choose(ids, Budget(count=2), "moderate", features=rows, labels=["x"] * 7)
+    said = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
+    for row in ids:
+        distance, low, high = numbers(said[row].partition("; ")[2])
+        if "nearer than" in said[row]:
+            assert distance < low
+        elif "farther than" in said[row]:
+            assert distance > high
+
+
+def test_thousands_have_commas_everywhere():
+    ids = [f"row {n}" for n in range(3000)]
+    labels = ["a"] * 2500 + ["b"] * 500
+    for budget, of in ((Budget(count=1800), ""), (Budget(count=1800, balanced=True), "the ")):
+        made = choose(ids, budget, "hardest", scores=np.arange(3000.0), labels=labels)
+        reasons = made.selection(ids).table["reason"].to_pylist()
+        bare = r"(?:pick|place|of|the) [0-9]{4}|[0-9]{4} (?:of|from|picks)"
+        assert not any(
+            re.search(bare, re.sub("(?:score|cut of) [0-9]+", "", one)) for one in reasons
+        )
+        assert any(f"pick 1,234 of {of}1," in one for one in reasons)
+        assert any(re.search("not among the 1,[0-9]{3} picks of", one) for one in reasons)
+        assert any(re.search("place 2,[0-9]{3} of [23],[05]00 from", one) for one in reasons)
+
+
+def test_nothing_chosen_of_nothing_is_an_empty_selection():
+    made = choose([], Budget(per_class=0), "random", labels=[])
+    assert made.selection([]).table.num_rows == 0
+    made = choose([], Budget(count=0), "hardest", scores=[])
+    assert made.selection([]).table.num_rows == 0
+
+
+def test_classes_of_the_same_text_are_told_apart():
+    ids = [f"row {n}" for n in range(30)]
+    labels = [1] * 10 + ["1"] * 20
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    made = choose(
+        ids, Budget(fraction=0.2, balanced=True), "k-center", features=features, labels=labels
+    )
+    assert made.parameters["shares"] == {"1": 2, "'1'": 4}
+    assert set(made.parameters["found"]) == {"1", "'1'"}
+    reasons = {row["id"]: row["reason"] for row in made.selection(ids).table.to_pylist()}
+    assert "in class 1; " in reasons["row 0"] and "in class '1'; " in reasons["row 29"]
