@@ -99,6 +99,8 @@ def choose(
 ) -> Coreset:
     """Choose a coreset; the order of the rows, and the global generators, play no part.
 
+    What a method does not need may be given, and is not looked at by it.
+
     Args:
         ids: n distinct ids.
         budget: How many; met exactly.
@@ -131,6 +133,8 @@ def choose(
     pool = Pool(features_of(features, len(names)), scores_of(scores, len(names)), classes)
     order = canonical_order(names, seed)
     selected = located(options, names)
+    if budget.balanced:
+        budget.shares(classes)  # there are classes
     total = budget.total(len(names) - len(selected), classes, class_names)
     parameters = {"seed": seed, "count": total, **found.defaults, **options}
     if budget.balanced or budget.per_class is not None:

@@ -56,11 +56,12 @@ def tell(outcome: Outcome, made: Coreset, rows: np.ndarray, words: Words) -> Non
     left = np.flatnonzero(~stays)
     outcome.rank[rows[made.rows]] = np.arange(1, count + 1)
     saying = _Saying(outcome, made, rows, words)
+    comes = "; " if made.groups is None else "; within it: "
     head = join(f"{words.kept}{words.name}: pick ", *saying.place_among_picks())
-    outcome.put(rows[made.rows], "chosen", _said(head, entry.kept, saying.of(made.rows)))
+    outcome.put(rows[made.rows], "chosen", _said(head, entry.kept, saying.of(made.rows), comes))
     saying.put_rivals(left)
     head = join(f"{words.gone}not among the ", *saying.picks(left))
-    reasons = _said(head, entry.left, saying.of(left))
+    reasons = _said(head, entry.left, saying.of(left), comes)
     if len(made.selected):
         before = pa.array(np.isin(left, made.selected))
         reasons = pc.if_else(before, join(head, "; ", _BEFORE), reasons)
@@ -214,9 +215,11 @@ class _Saying:
         return pa.nulls(len(some), pa.string())
 
 
-def _said(head: pa.Array, templates: Sequence[str], part: Callable[[str], pa.Array]) -> pa.Array:
+def _said(
+    head: pa.Array, templates: Sequence[str], part: Callable[[str], pa.Array], comes: str
+) -> pa.Array:
     """The head and the first of some templates whose every part is known, else the head alone."""
-    whole_ = [join(head, "; ", *_filled(one, part)) for one in templates]
+    whole_ = [join(head, comes, *_filled(one, part)) for one in templates]
     return pc.coalesce(*whole_, head)
 
 

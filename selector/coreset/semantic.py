@@ -34,9 +34,9 @@ TRIES = 20
         "{kind}",
     ),
     finds={
-        "rule": "chains (what went lets others go, too, as published) or greedy (only what stays "
-        "does)",
-        "clusters": "its own, inside which copies are looked for",
+        "rule": "whether what went lets others go, too (chains, as published), or only what stays "
+        "does (greedy)",
+        "clusters": "of its own, inside which copies are looked for",
         "copies": "near copies of an earlier row of their cluster, by that rule",
         "threshold": "the cosine from which they count as near copies",
         "recall": "of rows with a near copy anywhere, the share that has one within its own "

@@ -117,6 +117,15 @@ def test_ids_may_be_pairs():
     assert made.selection(pairs).funnel()["chosen"] == 3
 
 
+def test_shares_by_class_need_classes_and_reasons_say_within_which():
+    for budget in (Budget(count=5, balanced=True), Budget(fraction=0.5, balanced=True)):
+        with pytest.raises(BadInputError, match="needs classes"):
+            choose(IDS, budget, "random")
+        made = choose(IDS, budget, "k-center", features=FEATURES, labels=["a", "b"] * 10)
+        for reason in made.selection(IDS).table["reason"].to_pylist():
+            assert "; within it: distance " in reason and " in class " in reason
+
+
 @pytest.mark.parametrize("budget", [{"count": 4}, {"count": 0}, {"per_class": 1}, {"per_class": 0}])
 def test_a_selection_is_of_all_ids_that_were_chosen_from(budget):
     made = choose(IDS, Budget(**budget), "random", labels=[n % 2 for n in IDS])
