@@ -102,7 +102,8 @@ def _rival(selection: Selection, row: dict[str, Any]) -> list[str]:
     who = f"{other['id']}{rank}{quality}"
     cosine = f"cosine {row['similarity']:.3f}"
     if row["stage"] == "duplicate":
-        return [f"it is represented by {who}; {cosine}"]
+        stands = "it is represented by" if other["stage"] == "chosen" else "it is like"
+        return [f"{stands} {who}; {cosine}"]
     return [f"the most similar chosen sample: {who}; {cosine}"]
 
 
@@ -114,7 +115,10 @@ def _copies(table: pa.Table, row: dict[str, Any]) -> list[str]:
         return []
     many = "a duplicate" if len(copies) == 1 else f"{len(copies):,} duplicates"
     more = f" and {len(copies) - SHOWN:,} more" if len(copies) > SHOWN else ""
-    return [f"it stands for {many}: {', '.join(copies[:SHOWN])}{more}"]
+    listed = f"{', '.join(copies[:SHOWN])}{more}"
+    if row["stage"] == "chosen":
+        return [f"it stands for {many}: {listed}"]
+    return [f"{many} of it: {listed}"]
 
 
 def _closest(ids: pa.ChunkedArray, wanted: str) -> list[str]:

@@ -23,8 +23,8 @@ ONE = np.float32(1.5)
     "facility-location",
     needs=("features",),
     keeps="representation: the similarity of each row to the pick most like it, summed",
-    cost="O(n d) for each gain that is looked at again, less from pick to pick; up to some "
-    "eight products of all with all for 100 picks; O(n) memory. "
+    cost="O(n d) for each gain that is looked at again, less from pick to pick; four to five "
+    "products of all with all for 100 picks of 100,000 rows; O(n) memory. "
     "With neighbours=M one product, O(n M) memory",
     good_when="1 to 10 of each class shall stand for it: with herding the best of the shelf "
     "there; level with random where more is kept; neighbours=64 from some 100,000 rows up",

@@ -78,3 +78,17 @@ def test_one_is_not_many(make_pool) -> None:
     chosen = select(pool, 1, clusters=np.array([0, 1, 1]))
     assert "best of cluster 0 (1 sample, 1 place)" in str(explain(chosen, "s0"))
     assert "1 of 2 samples has a higher one" in str(explain(chosen, "s1"))
+
+
+def test_a_copy_of_what_went_itself_is_like_it() -> None:
+    from selector.coreset import Budget, choose
+
+    rows = np.array([[1, 0], [1, 0], [0, 1], [-1, 0.1], [0.2, -1]], dtype=np.float32)
+    ids = [f"p{number}" for number in range(5)]
+    options = {"features": rows, "epsilon": 0.0, "clusters": 1}  # the pair lies near the centre
+    made = choose(ids, Budget(count=1), "semdedup", **options).selection(ids)
+    stages = dict(zip(made.table["id"].to_pylist(), made.table["stage"].to_pylist(), strict=True))
+    copy, other = sorted(("p0", "p1"), key=stages.get)
+    assert (stages[copy], stages[other]) == ("duplicate", "not chosen")
+    assert explain(made, copy).lines[-1].startswith(f"it is like {other}, not chosen; cosine 1")
+    assert f"a duplicate of it: {copy}" in explain(made, other).lines
