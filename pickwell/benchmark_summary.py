@@ -53,9 +53,7 @@ def print_benchmark(made: Benchmark) -> None:
     ]  # fmt: skip
     if missing:
         sentences.append(f"No room here for: {'; '.join(missing)}.")
-    for sentence in (*sentences, *errors(made.lines)):
-        out.print(sentence, markup=False, style="dim", soft_wrap=not out.is_terminal)
-    for sentence in remarks(made):
+    for sentence in (*sentences, *errors(made.lines), *remarks(made)):
         out.print(sentence, markup=False, style="dim", soft_wrap=not out.is_terminal)
     for sentence in made.left_out.sentences():
         out.print(sentence, markup=False, style="yellow", soft_wrap=not out.is_terminal)

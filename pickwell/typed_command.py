@@ -51,4 +51,4 @@ def typed_command(verb: str, source: str, out: Path, settings: BaseModel, **chan
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

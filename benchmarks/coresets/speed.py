@@ -22,7 +22,7 @@ PLAIN = 8_000
 
 
 def speed(kind: str, rows: int = ROWS) -> dict[str, Any]:
-    """Seconds of each method over those of the products that it cannot do without.
+    """Seconds of each method over those of its products.
 
     Args:
         kind: Of the rows: ``"noise"`` or ``"clusters"``.
@@ -88,7 +88,7 @@ def _measured(
 
 
 def _exact_products(features: np.ndarray, picks: np.ndarray) -> float:
-    """Products of all with all that exact gains need: once, and again for what each pick changes.
+    """Products of all with all that keep all gains exact: once, and for what each pick changes.
 
     A gain is a sum over all rows; it changes where a row goes over to a new pick.
     """

@@ -26,7 +26,8 @@ def prune(
         "moderate.",
     ),
     by: str = typer.Option(
-        None, help="A method of `pickwell methods` instead, e.g. herding, ccs:forgetting."
+        None,
+        help="A method of `pickwell methods` instead, e.g. ccs:forgetting, semdedup:epsilon=0.1.",
     ),
     per_class: int = typer.Option(None, min=1, help="With --by: so many of each class."),
     encoder: str = typer.Option(

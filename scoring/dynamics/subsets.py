@@ -96,7 +96,8 @@ def subset_runs(
         with np.load(path, allow_pickle=False) as kept:
             if "sizes" not in kept or kept["sizes"].tolist() != sizes:
                 raise BadInputError(
-                    f"{folder} holds trainings on other rows", "Name a folder of its own."
+                    f"{folder} holds trainings on other rows, or of an earlier version",
+                    "Name a folder of its own.",
                 )
             right[run] = np.unpackbits(kept["own"], count=rows).astype(bool)
             seconds += float(kept["seconds"]) if "seconds" in kept else 0.0

@@ -227,7 +227,7 @@ def _epoch(
     for rows in batches(shuffled, recipe.batch_size):
         wanted = torch.from_numpy(labels[rows]).to(device)
         logits = model(tensor_of(inputs, rows, device))
-        _refuse_unknown_classes(logits, wanted)
+        _refuse_unknown_classes(logits, recorder.told["classes"])
         losses = nn.functional.cross_entropy(logits, wanted, reduction="none")
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
@@ -247,14 +247,13 @@ def _epoch(
         found["loss"][run, epoch, rows] = each.float().cpu().numpy()
 
 
-def _refuse_unknown_classes(logits: torch.Tensor, wanted: torch.Tensor) -> None:
+def _refuse_unknown_classes(logits: torch.Tensor, classes: int) -> None:
     """Each class has a logit."""
-    largest = int(wanted.max())
-    if logits.ndim != 2 or logits.shape[1] <= largest:
+    if logits.ndim != 2 or logits.shape[1] < classes:
         raise BadInputError(
-            f"there are labels up to {largest}, and the model answers with "
+            f"there are labels up to {classes - 1}, and the model answers with "
             f"{tuple(logits.shape[1:])} logits for a sample",
-            f"Make a model of {largest + 1} classes or more.",
+            f"Make a model of {classes} classes or more.",
         )
 
 

@@ -18,8 +18,8 @@ from selector.outcome import number
     needs=("scores",),
     keeps="coverage of every difficulty but the hardest",
     cost="one sort",
-    good_when="labels are noisy and half or more is kept; else level with random, or below it "
-    "where the data are clean",
+    good_when="labels are noisy and half or more is kept; with few of each class level with random "
+    "or above it, below it where half or more of clean data is kept",
     gain="the score",
     source="Zheng et al., arXiv 2210.15809, algorithm 1",
     prefix=False,

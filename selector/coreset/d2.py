@@ -20,8 +20,8 @@ Start = Literal["sum", "product"]
     needs=("features", "scores"),
     keeps="difficulty and diversity: what is hard, in a hard neighbourhood, not yet covered",
     cost="nearest neighbours once, O(n^2 d); then O(n + k log n); memory O(n neighbours)",
-    good_when="the data are clean and about a tenth of all together is kept; below random with "
-    "few of each class and with noisy labels; gamma and neighbours want tuning",
+    good_when="the data are clean and about a tenth of all together is kept; with few of each "
+    "class or noisy labels level with random or below it; gamma and neighbours want tuning",
     gain="difficulty of the row and its neighbourhood, less what earlier picks took",
     source="Maharana, Yadav and Bansal, arXiv 2310.07931, section 3",
     unless="but where a cut would leave too few",

@@ -19,8 +19,8 @@ from selector.coreset.similarity import Cosine, Neighbours
     keeps="likeness to all, less likeness among the picks",
     cost="O(nkd) time, O(n) memory: sums of similarities need no matrix. With neighbours=M one "
     "product of all with all, O(n M) memory",
-    good_when="one of each class is kept; with more it stays near the middle, as likeness to all "
-    "outweighs likeness among few picks, and lies below random",
+    good_when="1 to 5 of each class are kept; with more it stays near the middle, as likeness to "
+    "all outweighs likeness among few picks, and lies level with random or below it",
     gain="weight times similarity to all rows, less similarity to the picks, counted twice",
     source=(
         "graph cut, as in Iyer et al., Submodular Combinatorial Information Measures with "

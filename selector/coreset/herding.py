@@ -16,7 +16,7 @@ from selector.coreset.base import Picks, Pool, Told, method
     keeps="the mean: every prefix matches it as well as it can",
     cost="O(nkd) time, O(n) memory",
     good_when="1 to 10 of each class are kept, by features in which the mean says much: with "
-    "facility-location the best of the shelf there; level with random where more is kept",
+    "facility-location the best of the shelf there; nowhere worse than random in our tests",
     gain="distance of the mean of the picks so far from the mean of all; lower is better",
     source="Welling, Herding dynamical weights to learn, ICML 2009; iCaRL, arXiv 1611.07725",
     kept=("with it the mean of the picks lies {gain} from the mean of all (lower is better)",),

@@ -22,7 +22,7 @@ _CLOSE = 1e-4
     keeps="coverage: the largest distance of any row to its nearest pick",
     cost="O(nkd) time, O(n) memory",
     good_when="nothing rare may be missed, whatever else is lost: it picks outliers and "
-    "mislabelled rows first, and lies below random from 5 of each class to about a third of all",
+    "mislabelled rows first, and mostly lies below random up to a third of all",
     gain="distance to the nearest pick before it (the first: to the mean); never rises",
     source="Gonzalez 1985; Sener and Savarese, arXiv 1708.00489, algorithm 1",
     kept=("distance {gain} to {kind}",),

@@ -93,9 +93,13 @@ class Option:
             given = repr(value) if isinstance(value, (str, float)) else as_typed(value)
             hint = meant(value, self.choices) if isinstance(value, str) else ""
             raise BadInputError(
-                f"method {method!r}: {self.name} is {given[:60]}",
+                f"method {method!r}: {self.name} is {_short(given)}",
                 f"{hint} Give {self.allowed}: {self.meaning}.".strip(),
             ) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def declared_options(pick: Callable[..., Any]) -> dict[str, Option]:

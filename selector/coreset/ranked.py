@@ -60,7 +60,7 @@ def hardest(
     needs=("scores",),
     keeps="the lowest difficulty",
     cost="one sort",
-    good_when="labels are noisy, or one of each class is kept; else below random",
+    good_when="labels are noisy, or 1 to 5 of each class are kept; else mostly below random",
     gain="the score, its sign turned",
     source="keep easy, Sorscher et al., arXiv 2206.14486; lowest curvature, Garg and Roy 2023",
     kept=BY_SCORE,
@@ -97,8 +97,8 @@ def random_rows(pool: Pool, count: int, rng: np.random.Generator) -> Picks:
     needs=("scores",),
     keeps="the distribution of difficulty",
     cost="one sort",
-    good_when="a score is at hand and little else is known: nowhere below random in our tests, "
-    "above it with 1 to 5 of each class",
+    good_when="a score is at hand and little else is known: nowhere worse than random in our "
+    "tests, better with few of each class",
     gain="the score",
     source="proportional allocation, Neyman 1934",
     prefix=False,
@@ -129,7 +129,7 @@ def stratified(
 @method(
     "moderate",
     needs=("features", "labels"),
-    keeps="the middle: neither close to the centre of its class nor far from it",
+    keeps="the middle of all rows by distance to the median of their class",
     cost="one pass and a sort",
     good_when="it is to be compared with; level with random with few of each class, below it where "
     "more is kept",

@@ -30,7 +30,7 @@ def test_supplied_numbers_are_judged_and_told(tmp_path, monkeypatch):
         assert (what, count) in asked
     assert made["accuracy"]["herding, inverted"][5]["mean"] > 0
     (tmp_path / "coresets").mkdir()
-    told = {"answer": json.loads(json.dumps(made)), "minutes": 0.1}
+    told = {"answer": json.loads(json.dumps(made)), "minutes": 0.1, "cores": 2}
     (tmp_path / "coresets" / "supplied.json").write_text(json.dumps(told))
     page.write_page(tmp_path)
     text = (tmp_path / "coresets.md").read_text()
