@@ -80,7 +80,7 @@ def questions(dir: Path, folder: Path, quick: bool, say: Say) -> dict[str, Quest
         ),
         "mnist_convnet": lambda: shelf(
             _mnist(folder), "mnist_convnet",
-            ["herding", "k-center", "facility-location", "hardest:el2n", "ccs:aum", "d2:aum"],
+            [one.replace("forgetting", "aum") for one in SHELF],
             **network, epochs=10, seeds=min(seeds, 3), per_class=[1, 10, 50], fractions=[0.5],
             score_runs=1,
         ),

@@ -16,7 +16,8 @@ from pickwell.expected import choices, expected
             "--fractions: a number above 0 and at most 1 is expected (given: 'abc')\n",
         ),
         (("benchmark", "here", "--fractions", "0"), "at most 1 is expected (given: '0')\n"),
-        (("benchmark", "here", "--fractions", "1.5"), "for 1.5 % write 0.015"),
+        (("benchmark", "here", "--fractions", "1.5"), "at most 1 is expected (given: '1.5')\n"),
+        (("benchmark", "here", "--fractions", "15"), "for 15 % write 0.15"),
         (("benchmark", "here", "--fractions", "0.1,30%"), "(given: '30%'); for 30 % write 0.3"),
         (
             ("benchmark", "here", "--per-class", "0"),

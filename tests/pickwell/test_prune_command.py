@@ -88,7 +88,7 @@ def test_from_a_folder_to_lists_a_report_and_another_share(
     row = next(row for row in table if row["id"] == gone)
     why = pickwell_here("explain", folder, gone)
     assert why.returncode == 0 and why.stderr == "" and "quality" not in why.stdout
-    lies = f"class {row['label']}; prototype {row['prototype']}, distance {row['distance']:.3f}"
+    lies = f"class {row['label']}; prototype {row['prototype']}, 1 - cosine {row['distance']:.3f}"
     assert lies in why.stdout
     unknown = pickwell_here("explain", folder, "box/copy-99.png")
     assert "box/copy-9.png" in unknown.stderr and "report.html" not in unknown.stderr

@@ -46,7 +46,7 @@ def test_options_are_read_kept_and_typed_again(run, pickwell_here, tmp_path):
     assert open_selection(tmp_path / "a").table.equals(made.table)
     # and what is asked of it afterwards
     told = pickwell_here("explain", "a", made.ids[0])
-    assert told.returncode == 0 and "graph-cut: pick 1, gain" in told.stdout
+    assert told.returncode == 0 and "graph-cut: pick 1 of 9; adds" in told.stdout
     assert pickwell_here("report", "a").returncode == 0
     page = (tmp_path / "a" / "report.html").read_text()
     assert "graph-cut:weight=9,neighbours=4, budget 9" in page
