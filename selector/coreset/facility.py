@@ -26,8 +26,8 @@ ONE = np.float32(1.5)
     cost="O(n d) for each gain that is looked at again, less from pick to pick; as much as three "
     "to four products of all with all for 100 picks of 100,000 rows; O(n) memory. With "
     "neighbours=M one product, O(n M) memory",
-    good_when="1 to 10 of each class shall stand for it: with herding the best of the shelf there; "
-    "level with random or below it where more is kept; neighbours=64 from 100,000 rows up",
+    good_when="1 to 10 of each class shall stand for it, for a linear model: with herding the best "
+    "of the shelf there; else level with random or below it; neighbours=64 from 100,000 rows up",
     gain="similarity added, summed over all rows; never rises (stochastic: mostly)",
     source=(
         "Nemhauser, Wolsey and Fisher 1978; lazy: Minoux 1978; stochastic: Mirzasoleiman et al., "
