@@ -98,6 +98,7 @@ def labelled(pictures: Corpus, settings: BenchmarkConfig) -> tuple[Labelled, Lef
     import numpy as np
 
     from finetune.reduce import Labelled
+    from scoring.dynamics.proxies import unit_rows
 
     readable = pictures.readable
     if pictures.classes is None:
@@ -120,8 +121,7 @@ def labelled(pictures: Corpus, settings: BenchmarkConfig) -> tuple[Labelled, Lef
             "and a benchmark needs two that do.",
             "Lower --least, or give a corpus of more classes.",
         )
-    features = np.asarray(pictures.matrix[rows], dtype=np.float32)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    features = unit_rows(pictures.matrix[rows])
     inputs = None
     if settings.model != "linear":
         inputs = _pixels(pictures, rows, settings)

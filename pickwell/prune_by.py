@@ -135,7 +135,7 @@ def _scores(
     from scoring.dynamics import Recipe
     from scoring.dynamics.catalogue import doubts
     from scoring.dynamics.named import NAMED, SUBSETS, Proxy
-    from scoring.dynamics.proxies import centred, linear
+    from scoring.dynamics.proxies import centred, linear, unit_rows
 
     if entry.score == ("class-mean" if settings.supervised else "prototype"):
         return _Scores(prototypes.distance, remarks=prototypes.remarks)
@@ -151,8 +151,7 @@ def _scores(
         return _Scores(found.distance, remarks=found.remarks)
     rows = np.flatnonzero(pictures.readable & (pictures.classes >= 0))
     _, labels = np.unique(pictures.classes[rows], return_inverse=True)
-    features = np.asarray(pictures.matrix[rows], dtype=np.float32)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    features = unit_rows(pictures.matrix[rows])
     with tempfile.TemporaryDirectory(prefix="pickwell-") as folder:
         proxy = Proxy(
             linear(features.shape[1], int(labels.max()) + 1), centred(features), labels,

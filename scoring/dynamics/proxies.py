@@ -76,6 +76,13 @@ def linear(dim: int, classes: int) -> Make:
     return lambda: nn.Linear(dim, classes)
 
 
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) float32: each row brought to length 1; one of zeros stays what it is."""
+    made = np.array(vectors, dtype=np.float32)
+    made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+    return made
+
+
 def centred(features: np.ndarray, over: np.ndarray | None = None) -> np.ndarray:
     """Embeddings as gradient descent learns from them: mean 0, mean squared coordinate 1.
 

@@ -12,6 +12,16 @@ from selector.coreset.base import Picks, Pool, method
 from selector.coreset.ranked import by_stratum, in_turn
 from selector.outcome import number
 
+Cut = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="share of the rows, the hardest, that is left out; less of it where too few "
+        "would be left",
+    ),
+]
+
 
 @method(
     "ccs",
@@ -31,15 +41,7 @@ def ccs(
     count: int,
     rng: np.random.Generator,
     *,
-    cut: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="share of the rows, the hardest, that is left out; less of it where too "
-            "few would be left",
-        ),
-    ] = 0.3,
+    cut: Cut = 0.3,
     strata: Annotated[
         int, Field(ge=1, le=10_000, description="how many strata of equal width; some may be empty")
     ] = 50,

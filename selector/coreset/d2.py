@@ -10,6 +10,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from selector.coreset.base import Picks, Pool, Told, method
+from selector.coreset.ccs import Cut
 from selector.coreset.similarity import nearest_neighbours, symmetric_graph
 
 Start = Literal["sum", "product"]
@@ -50,15 +51,7 @@ def d2(
             "added, or multiplied"
         ),
     ] = "sum",
-    cut: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="share of the rows, the hardest, that is left out; less of it where too "
-            "few would be left",
-        ),
-    ] = 0.0,
+    cut: Cut = 0.0,
 ) -> Picks:
     """Take the row of the largest gain, and take from its neighbours what it has covered.
 

@@ -15,7 +15,7 @@ from pickwell.benchmark_rows import NAMED, LeftOut
 from pickwell.benchmark_summary import columns_for, folded
 from pickwell.config import BenchmarkConfig
 from pickwell.console import _Terminal
-from tests.pickwell.test_prune_command import COLOURS, draw
+from tests.pickwell.test_prune_command import draw, draw_corpus
 
 LONG = "d2:forgetting:gamma=0.5,neighbours=10"
 WORDS = ("--methods", f"herding,{LONG}", "--fractions", 0.5, "--seeds", 2, "--epochs", 1)
@@ -25,14 +25,10 @@ WORDS = ("--methods", f"herding,{LONG}", "--fractions", 0.5, "--seeds", 2, "--ep
 def pictures(tmp_path_factory):
     """Three classes of 12, one of 4, one broken file."""
     home = tmp_path_factory.mktemp("benchmark") / "photos"
-    for kind in COLOURS:
-        (home / kind).mkdir(parents=True)
-        for number in range(12):
-            draw(kind, number).save(home / kind / f"{number:02}.png")
+    draw_corpus(home, 12)
     (home / "rare").mkdir()
     for number in range(4):
         draw("box", 100 + number).save(home / "rare" / f"{number}.png")
-    (home / "ring" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     return home
 
 

@@ -8,21 +8,14 @@ import pytest
 
 from pickwell.prune_by import NO_PART
 from pickwell.prune_job import prune
-from tests.pickwell.test_prune_command import COLOURS, draw
+from tests.pickwell.test_prune_command import draw_corpus
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Three classes of 20, five copies in the first, one broken file."""
     home = tmp_path_factory.mktemp("by")
-    for kind in COLOURS:
-        (home / kind).mkdir()
-        for number in range(20):
-            draw(kind, number).save(home / kind / f"{number:02}.png")
-    for number in range(5):
-        name = home / "box" / f"copy-{number}.png"
-        name.write_bytes((home / "box" / f"{number:02}.png").read_bytes())
-    (home / "ring" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    draw_corpus(home, 20, copies=5)
     return home
 
 

@@ -36,18 +36,23 @@ def draw(kind, seed):
     return image
 
 
+def draw_corpus(home, each, copies=0):
+    """So many of each class, the first few of boxes once more, one broken ring."""
+    for kind in COLOURS:
+        (home / kind).mkdir(parents=True)
+        for number in range(each):
+            draw(kind, number).save(home / kind / f"{number:02}.png")
+    for number in range(copies):
+        name = home / "box" / f"copy-{number}.png"
+        name.write_bytes((home / "box" / f"{number:02}.png").read_bytes())
+    (home / "ring" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Three classes of 50, ten exact copies in the first, one broken file."""
     home = tmp_path_factory.mktemp("pictures")
-    for kind in COLOURS:
-        (home / kind).mkdir()
-        for number in range(50):
-            draw(kind, number).save(home / kind / f"{number:02}.png")
-    for number in range(10):
-        name = home / "box" / f"copy-{number}.png"
-        name.write_bytes((home / "box" / f"{number:02}.png").read_bytes())
-    (home / "ring" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    draw_corpus(home, 50, copies=10)
     return home
 
 
