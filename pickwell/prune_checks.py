@@ -25,6 +25,7 @@ _FLOORS = (
 )
 _TESTED = "Leave it out: pickwell benchmark tells whether a method beats random."
 IDLE_BESIDE_METHOD = {
+    "group": "Leave it out: it divides probes, and a method trains none.",
     "strategy": _ITS_PLACE,
     "random_share": _ITS_PICKS,
     **dict.fromkeys(DUPLICATES, _COPIES),
@@ -82,7 +83,7 @@ def holding(settings: PruneConfig) -> dict[str, Any]:
     """
     told = settings.model_dump(mode="json")
     if settings.by is not None:
-        idle = {name for name in IDLE_BESIDE_METHOD if name != "balance_by"}
+        idle = {name for name in IDLE_BESIDE_METHOD if name not in ("balance_by", "group")}
         idle |= set() if settings.balance_by == "labels" else {"balance_by"}
     else:
         asked = settings.duplicates is not None or settings.duplicates_share is not None

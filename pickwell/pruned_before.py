@@ -77,9 +77,11 @@ def told_anew(before: Path, run: Run, settings: PruneConfig) -> str:
     rows, gone = run.manifest["rows"], _gone(manifest)
     also = f", also the {gone:,} that went" if gone else ""
     share = "--keep" if settings.count is None else "--count"
+    share = share if settings.per_class is None else "--per-class"
     line = f"All {counted(rows, 'picture')} of the corpus of {before} are judged anew{also};"
     line += f" {share} is of them all. Taken over: the vectors and how the pictures were read"
-    group = settings.group is not None and settings.group == then.get("group")
+    group = settings.by is None and settings.group is not None  # methods know no groups
+    group = group and settings.group == then.get("group")
     line += f", --group {shlex.quote(str(settings.group))}." if group else "."
     lost = [_typed(name, then[name]) for name in _GIVEN_ANEW if _differs(name, then, settings)]
     if not lost:

@@ -33,6 +33,7 @@ def pictures(tmp_path_factory):
     [
         ({"by": "herdng"}, "Did you mean herding?"),
         ({"by": "hardest:el3n"}, "there is no score 'el3n'"),
+        ({"by": "herding", "group": "^x"}, "--group means nothing with --by herding"),
         ({"by": "herding,k-center"}, "--by herding,k-center names several methods"),
         ({"by": "ccs:cutt=0.1"}, "has no option cutt"),
         ({"by": "ccs", "strategy": "hard"}, "--strategy means nothing with --by"),
